@@ -1,0 +1,36 @@
+# Everything goes through .venv, which `make setup` makes from requirements.lock; see CONTRIBUTING.md.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo test bench lint lock chaos clean
+.DEFAULT_GOAL := help
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: .venv/ready ## make .venv with everything in it
+
+.venv/ready: requirements.lock pyproject.toml .ci/setup
+	@PYTHON=$(PYTHON) .ci/setup
+	@touch $@
+
+demo: setup ## real orders through an embedded broker and a worker, live
+	@$(BIN)/python -m streams demo
+
+lint: setup ## ruff and mypy, on everything
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+test: lint ## lint, then every test
+	@$(BIN)/python -m pytest
+
+bench: setup ## throughput beside the client's limit, memory per customer
+	@$(BIN)/python -m tests.bench
+
+lock: setup ## renew requirements.lock from pyproject.toml (needs uv)
+	@uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+		--python-version 3.11 --extra demo --extra test -o requirements.lock pyproject.toml
+
+clean: ## remove what the other targets made
+	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,273 @@
+"""The pure core: states and events of one partition in, changed states and decisions out.
+
+Worker, backtest and tests run the same.
+
+Nothing here reads a clock, a file or a socket. Who drives it sets `now`, calls `take` in the order of the merge and
+`advance` when time passes, and makes `settle`'s changes durable before `adopt`.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from xxhash import xxh3_64_digest
+
+from agents.basket import Baskets
+from agents.cart import Carts
+from agents.decisions import Decision, iso
+from agents.emitter import Emitter
+from agents.repurchase import Repurchase
+from agents.rules import Rules
+from tables.basket import add_basket
+from tables.cart import add_item, empty_cart, forget_views, remove_item, replace_cart, start_checkout, view
+from tables.customer import NEVER, Customer, Profile, seen_before
+from tables.events import (
+    AnyEvent,
+    CartCleared,
+    CartItemAdded,
+    CartItemRemoved,
+    CartUpdated,
+    CheckoutStarted,
+    CustomerErased,
+    CustomerMerged,
+    CustomerUpdated,
+    OrderCancelled,
+    OrderCompleted,
+    OrderRefunded,
+    ProductViewed,
+)
+from tables.orders import RecentOrder, add_order, find_order
+from tables.parameters import Parameters
+from tables.states import Change, States
+
+Handler = Callable[[str, bytes, Customer, Any, int], None]
+
+
+@dataclass(slots=True)
+class Settled:
+    """What a batch comes to: states to write, decisions to send in order."""
+
+    changes: list[Change]
+    decisions: list[Decision]
+
+
+def plan_fingerprint(rules: Rules, parameters: Parameters) -> int:
+    """32 bits over all that due times depend on; a state planned under another value is planned anew."""
+    return rules.fingerprint ^ int(parameters.fingerprint[:8], 16)
+
+
+class Core:
+    """The customers of one partition, under rules and parameters.
+
+    `track_offsets`: states carry the last offset applied of each source, so that a batch that comes again changes
+    nothing (delivery at_least_once).
+    """
+
+    def __init__(self, rules: Rules, parameters: Parameters, *, track_offsets: bool = False) -> None:
+        self.states = States(plan_fingerprint(rules, parameters))
+        self.emitter = Emitter()
+        self.counts: Counter[str] = Counter()
+        """Events that were not applied, by why: duplicate, repeated, ignored."""
+        self._track = track_offsets
+        self._repurchase = Repurchase(rules, parameters, self.emitter)
+        self._carts = Carts(rules, self.emitter)
+        self._baskets = Baskets(rules, parameters.basket, self.emitter)
+        self._handlers: dict[type, Handler] = {
+            OrderCompleted: self._order_completed,
+            OrderCancelled: self._order_returned,
+            OrderRefunded: self._order_returned,
+            CartItemAdded: self._item_added,
+            CartItemRemoved: self._item_removed,
+            CartUpdated: self._cart_updated,
+            CartCleared: self._cart_cleared,
+            CheckoutStarted: self._checkout_started,
+            ProductViewed: self._product_viewed,
+            CustomerUpdated: self._customer_updated,
+            CustomerMerged: self._ignored,
+        }
+
+    @property
+    def next_due(self) -> int:
+        """Before this instant (epoch ms) no timer is due."""
+        return min(self.states.next_wake, self._repurchase.plan_by)
+
+    def take(self, source: int, offset: int, key: bytes, event: AnyEvent, at: int) -> None:
+        """Apply one event. `source` is its index in tables.events.SOURCES, `at` its event time in epoch ms.
+
+        Timers due before it must have been fired: see `advance`.
+        """
+        customer = self.states.open(key)
+        if self._track:
+            applied = customer.applied
+            if applied is None:
+                customer.applied = applied = [-1, -1, -1]
+            if offset <= applied[source]:
+                self.counts["repeated"] += 1
+                return
+            applied[source] = offset
+        if event.__class__ is CustomerErased:
+            self._erase(key, customer, event)
+            return
+        if seen_before(customer, xxh3_64_digest(event.event_id)):
+            self.counts["duplicate"] += 1
+            return
+        self._handlers[event.__class__](event.customer_id, key, customer, event, at)
+        wake = self._wake(customer)
+        if wake < customer.wake:
+            self.states.arm(key, customer, wake)
+
+    def advance(self, until: int, room: int, *, quiet: bool = False) -> bool:
+        """Fire the timers due before `until`, in order of due time; False when `room` decisions have gathered first.
+
+        `quiet`: time passes because an import goes by, which fires nothing for the customers that it brings.
+        """
+        states, repurchase = self.states, self._repurchase
+        while True:
+            if repurchase.plan_by <= min(states.next_wake, until - 1):
+                self._plan()
+            if states.next_wake >= until:
+                return True
+            if len(self.emitter.decisions) >= room:
+                return False
+            popped = states.pop()
+            if popped is not None:
+                self._wake_up(*popped, quiet=quiet)
+
+    def settle(self) -> Settled:
+        """End a batch: plan who ordered, complete the sentences, pack what has changed."""
+        self._plan()
+        self._repurchase.finish()
+        return Settled(self.states.changes(), self.emitter.take())
+
+    def adopt(self, settled: Settled) -> None:
+        """The batch is durable."""
+        self.states.adopt(settled.changes)
+
+    # -- timers
+
+    def _wake(self, customer: Customer) -> int:
+        orders = customer.orders
+        if orders is None:
+            return self._carts.wake(customer)
+        return min(self._repurchase.wake(orders), self._carts.wake(customer))
+
+    def _wake_up(self, due: int, key: bytes, customer: Customer, *, quiet: bool) -> None:
+        if due == 0:  # planned by other rules or parameters
+            self.states.touch(key, customer)
+            customer.wake = NEVER
+            if customer.orders is not None:
+                self._repurchase.replan(key, customer, customer.orders)
+            self.states.arm(key, customer, self._wake(customer))
+            return
+        wake = self._wake(customer)
+        if wake > due:
+            self.states.put_off(key, customer, wake)
+            return
+        self.states.touch(key, customer)
+        customer_id = key.decode()
+        if customer.orders is not None and self._repurchase.wake(customer.orders) <= due:
+            self._repurchase.fire(customer_id, customer, customer.orders, due, quiet=quiet)
+        if self._carts.wake(customer) <= due:
+            self._carts.fire(customer_id, customer, due)
+        customer.wake = NEVER
+        self.states.arm(key, customer, self._wake(customer))
+
+    def _plan(self) -> None:
+        for key, customer, wake in self._repurchase.plan():
+            self.states.arm(key, customer, wake)
+
+    # -- purchases
+
+    def _order_completed(
+        self, customer_id: str, key: bytes, customer: Customer, event: OrderCompleted, at: int
+    ) -> None:
+        if find_order(customer.orders, event.order_id) is not None:
+            self.counts["duplicate"] += 1
+            return
+        if customer.basket is not None:
+            self._baskets.look(customer_id, customer, customer.basket, event, at)
+        customer.basket = add_basket(customer.basket, event.total, event.currency)
+        order = RecentOrder(event.order_id, event.event_id, at, event.total)
+        orders = customer.orders = add_order(customer.orders, order)
+        if at == orders.last_at:
+            orders.imported = event.backfill
+            orders.muted_until = self.emitter.now if event.backfill else 0
+        customer.cart = empty_cart(customer.cart, at)
+        if customer.checkout is not None and customer.checkout.at <= at:
+            customer.checkout = None
+        customer.viewed = forget_views(customer.viewed, at)
+        if customer.open:
+            self.emitter.cancel_answered(customer_id, customer, at, "an order came", _cause(event, at, event.order_id))
+        self._repurchase.replan(key, customer, orders)
+
+    def _order_returned(
+        self, _id: str, _key: bytes, customer: Customer, event: OrderCancelled | OrderRefunded, _at: int
+    ) -> None:
+        order = find_order(customer.orders, event.order_id)
+        if order is None:
+            self.counts["ignored"] += 1
+            return
+        amount = event.amount if isinstance(event, OrderRefunded) else None
+        order.returned = order.total if amount is None else min(order.total, order.returned + amount)
+
+    # -- carts
+
+    def _item_added(self, _id: str, _key: bytes, customer: Customer, event: CartItemAdded, at: int) -> None:
+        customer.cart = add_item(customer.cart, event, at)
+
+    def _item_removed(self, _id: str, _key: bytes, customer: Customer, event: CartItemRemoved, at: int) -> None:
+        customer.cart = remove_item(customer.cart, event, at)
+        if customer.cart.empty:
+            customer.checkout = None
+
+    def _cart_updated(self, _id: str, _key: bytes, customer: Customer, event: CartUpdated, at: int) -> None:
+        customer.cart = replace_cart(customer.cart, event, at)
+        if customer.cart.empty:
+            customer.checkout = None
+
+    def _cart_cleared(self, _id: str, _key: bytes, customer: Customer, _event: CartCleared, at: int) -> None:
+        customer.cart = empty_cart(customer.cart, at)
+        if customer.checkout is not None and customer.checkout.at <= at:
+            customer.checkout = None
+
+    def _checkout_started(self, _id: str, _key: bytes, customer: Customer, event: CheckoutStarted, at: int) -> None:
+        if customer.cart is not None and at < customer.cart.since:
+            return
+        customer.cart, customer.checkout = start_checkout(customer.cart, event, at)
+
+    def _product_viewed(self, _id: str, _key: bytes, customer: Customer, event: ProductViewed, at: int) -> None:
+        if event.backfill or (customer.cart is not None and at < customer.cart.since):
+            return
+        customer.viewed = view(customer.viewed, event, at)
+
+    # -- customers
+
+    def _customer_updated(self, _id: str, _key: bytes, customer: Customer, event: CustomerUpdated, at: int) -> None:
+        profile = customer.profile or Profile()
+        if at < profile.updated_at:
+            return
+        profile.updated_at = at
+        if event.consent is not None:
+            for channel in ("email", "sms", "push"):
+                given = getattr(event.consent, channel)
+                if given is not None:
+                    setattr(profile, channel, given)
+        profile.timezone = event.timezone or profile.timezone
+        profile.country = event.country or profile.country
+        customer.profile = profile
+
+    def _erase(self, key: bytes, customer: Customer, event: CustomerErased) -> None:
+        cause = {"type": "customer.erased", "event_id": event.event_id}
+        for opened in customer.open:
+            opened.since = 0
+        self.emitter.cancel_answered(event.customer_id, customer, 0, "the customer was erased", cause)
+        self._repurchase.forget(key)
+        self.states.erase(key)
+
+    def _ignored(self, _id: str, _key: bytes, _customer: Customer, _event: CustomerMerged, _at: int) -> None:
+        self.counts["ignored"] += 1
+
+
+def _cause(event: OrderCompleted, at: int, order_id: str) -> dict[str, Any]:
+    return {"type": "order.completed", "event_id": event.event_id, "order_id": order_id, "occurred_at": iso(at)}

@@ -1,0 +1,120 @@
+"""What rules decide: triggers, and cancellations of triggers; as types of the messages' values."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+from msgspec import UNSET, Struct, UnsetType
+
+from tables.customer import OpenTrigger
+
+_TRIGGERS = UUID("6f666662-6561-5474-8000-747269676765")
+"""The name space of trigger ids (UUID version 5)."""
+
+FAMILIES = {
+    "repurchase.due": "repurchase",
+    "repurchase.overdue": "repurchase",
+    "first_purchase.lapsed": "repurchase",
+    "cart.abandoned": "cart",
+    "checkout.abandoned": "cart",
+    "browse.abandoned": "cart",
+    "basket.shrunk": "basket",
+    "basket.shrinking": "basket",
+    "basket.grown": "basket",
+}
+"""The topic family of each trigger type."""
+
+
+class RuleRef(Struct, frozen=True):
+    name: str
+    version: str
+
+
+class Trigger(Struct, kw_only=True):
+    """A decision that a person should hear something. Instants are ISO 8601 in UTC."""
+
+    trigger_id: str
+    type: str
+    customer_id: str
+    rule: RuleRef
+    due_at: str
+    fired_at: str
+    expires_at: str
+    reason: str
+    evidence: dict[str, Any]
+    cart: dict[str, Any] | UnsetType = UNSET
+    order_id: str | UnsetType = UNSET
+    segments: list[str] = []
+    holdout: bool = False
+    suppressed_by: str | UnsetType = UNSET
+    """The guard that held it back; then it goes to `triggers.suppressed` alone."""
+
+    @property
+    def message_id(self) -> str:
+        return self.trigger_id
+
+    @property
+    def at(self) -> str:
+        return self.fired_at
+
+
+class Cancellation(Struct, kw_only=True):
+    """A later event contradicts a trigger that was sent."""
+
+    trigger_id: str
+    type: str
+    """`<type of the trigger>.cancelled`"""
+    customer_id: str
+    rule: RuleRef
+    due_at: str
+    fired_at: str
+    expires_at: str
+    cancelled_at: str
+    reason: str
+    cause: dict[str, Any]
+
+    @property
+    def message_id(self) -> str:
+        return str(uuid5(_TRIGGERS, f"{self.trigger_id}|cancelled"))
+
+    @property
+    def at(self) -> str:
+        return self.cancelled_at
+
+
+Decision = Trigger | Cancellation
+
+
+def trigger_id(rule: RuleRef, customer_id: str, cause: str) -> str:
+    """The same for the same rule, version, customer and cause, whenever and wherever it is decided."""
+    return str(uuid5(_TRIGGERS, f"{rule.name}|{rule.version}|{customer_id}|{cause}"))
+
+
+def cancel(opened: OpenTrigger, customer_id: str, at: int, reason: str, cause: dict[str, Any]) -> Cancellation:
+    return Cancellation(
+        trigger_id=opened.trigger_id,
+        type=f"{opened.rule}.cancelled",
+        customer_id=customer_id,
+        rule=RuleRef(opened.rule, opened.version),
+        due_at=iso(opened.due_at),
+        fired_at=iso(opened.fired_at),
+        expires_at=iso(opened.expires_at),
+        cancelled_at=iso(at),
+        reason=reason,
+        cause=cause,
+    )
+
+
+def iso(at: int) -> str:
+    """Epoch ms as ISO 8601 in UTC, with milliseconds."""
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at % 1000:03d}Z"
+
+
+def spell(ms: int) -> str:
+    """A duration as people say it: the largest unit of which there are two, or else the one that fits."""
+    for unit, size in (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000)):
+        if ms >= 2 * size or (ms >= size and ms % size == 0):
+            count = round(ms / size)
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    count = round(ms / 1000)
+    return f"{count} second{'' if count == 1 else 's'}"

@@ -1,0 +1,83 @@
+"""Where decisions gather while a batch is worked on, and what holds for each: its stamp, its staleness, its memory."""
+
+from typing import Any
+
+from msgspec import UNSET
+
+from agents.decisions import Decision, RuleRef, Trigger, cancel, iso
+from agents.rules import Rule
+from tables.customer import MAX_OPEN, Customer, OpenTrigger
+
+
+class Emitter:
+    """Gathers the decisions of one partition, in order.
+
+    `now` (epoch ms) is when a decision is made: the wall clock when the worker is live, event time in a replay.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.decisions: list[Decision] = []
+
+    def take(self) -> list[Decision]:
+        """What has gathered, in order; the list starts anew."""
+        decisions, self.decisions = self.decisions, []
+        return decisions
+
+    def trigger(
+        self,
+        customer: Customer,
+        *,
+        rule: Rule,
+        ref: RuleRef,
+        trigger_id: str,
+        customer_id: str,
+        due: int,
+        since: int,
+        evidence: dict[str, Any],
+        reason: str = "",
+        order_id: str | None = None,
+        cart: dict[str, Any] | None = None,
+    ) -> Trigger:
+        """A trigger due at `due`.
+
+        Older than the rule's `max_age` it is suppressed as stale, so that neither a backfill nor a long outage floods
+        anybody; else it is remembered, and an order at or after `since` cancels it (0: nothing does).
+        """
+        fired = max(due, self.now)
+        trigger = Trigger(
+            trigger_id=trigger_id,
+            type=ref.name,
+            customer_id=customer_id,
+            rule=ref,
+            due_at=iso(due),
+            fired_at=iso(fired),
+            expires_at=iso(fired + rule.expires),
+            reason=reason,
+            evidence=evidence,
+            cart=UNSET if cart is None else cart,
+            order_id=UNSET if order_id is None else order_id,
+        )
+        self.decisions.append(trigger)
+        if fired - due > rule.max_age:
+            trigger.suppressed_by = "stale"
+        elif since:
+            customer.open.append(
+                OpenTrigger(ref.name, ref.version, trigger_id, due, fired, fired + rule.expires, since)
+            )
+            if len(customer.open) > MAX_OPEN:
+                del customer.open[0]
+        return trigger
+
+    def cancel_answered(
+        self, customer_id: str, customer: Customer, at: int, reason: str, cause: dict[str, Any]
+    ) -> None:
+        """Cancel what an order at `at` contradicts."""
+        kept = []
+        for opened in customer.open:
+            if at >= opened.since:
+                stamp = max(self.now, opened.fired_at)
+                self.decisions.append(cancel(opened, customer_id, stamp, reason, cause))
+            else:
+                kept.append(opened)
+        customer.open = kept

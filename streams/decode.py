@@ -1,0 +1,90 @@
+"""Bytes of a source topic to a checked event. One module owns the format of events in (contract: topics in)."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from tables.events import BY_SOURCE, SOURCES, AnyEvent, TimeMark
+
+EARLIEST = 631_152_000_000
+"""1990-01-01 in epoch milliseconds: an event before it has a broken clock, or seconds for milliseconds."""
+AHEAD = 3_600_000
+"""How far an event may lie ahead of the wall clock, in milliseconds."""
+
+_JSON = {source: msgspec.json.Decoder(BY_SOURCE[source]).decode for source in SOURCES}
+
+
+class RejectedError(ValueError):
+    """The bytes are not an event of this topic: put them aside with this reason and go on."""
+
+
+def decoder(source: str) -> Callable[[bytes | None, bytes | None, int], tuple[AnyEvent | TimeMark, int]]:
+    """The decoder of one feed: (key, value, wall clock in ms) to (event, event time in ms).
+
+    It raises `RejectedError` for everything the contract sends to the dead letters.
+    """
+    json = _JSON[source]
+
+    def decode(key: bytes | None, value: bytes | None, wall: int) -> tuple[AnyEvent | TimeMark, int]:
+        try:
+            event: AnyEvent | TimeMark = json(value)  # type: ignore[arg-type]
+        except (ValueError, RecursionError, TypeError) as exc:
+            raise RejectedError(_reason(source, value, exc)) from None
+        at = event.occurred_at
+        if at.__class__ is not int:
+            at = parse_time(at)  # type: ignore[arg-type]
+        if not EARLIEST <= at <= wall + AHEAD:
+            raise RejectedError(_out_of_range(at))
+        if event.__class__ is not TimeMark:
+            customer = event.customer_id  # type: ignore[union-attr]
+            if customer.encode() != key:
+                raise RejectedError(f"the key {_show(key)} differs from customer_id {_show(customer)}")
+            if "\0" in customer:
+                raise RejectedError("customer_id holds a NUL character")
+        return event, at
+
+    return decode
+
+
+def parse_time(text: str) -> int:
+    """ISO 8601 with an offset to epoch milliseconds; raises `RejectedError`."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise RejectedError(f"occurred_at {_show(text)} is neither ISO 8601 nor epoch milliseconds") from None
+    if moment.tzinfo is None:
+        raise RejectedError(f"occurred_at {_show(text)} has no offset from UTC")
+    try:
+        return round(moment.timestamp() * 1000)
+    except (OverflowError, ValueError):
+        raise RejectedError(f"occurred_at {_show(text)} is out of range") from None
+
+
+def _out_of_range(at: int) -> str:
+    if at < EARLIEST:
+        return f"occurred_at {at} lies before 1990 (milliseconds are wanted, not seconds)"
+    return f"occurred_at {at} lies more than 1 h ahead"
+
+
+def _reason(source: str, value: bytes | None, exc: Exception) -> str:
+    if value is None:
+        return "no value (a tombstone)"
+    if not value:
+        return "empty value"
+    match exc:
+        case UnicodeDecodeError():
+            return "not UTF-8"
+        case RecursionError():
+            return "nested too deeply"
+        case msgspec.ValidationError() if str(exc).endswith("`$.type`"):
+            return f"unknown type for {source}: {exc}"[:300]
+        case msgspec.ValidationError():
+            return str(exc)[:300]
+        case _:
+            return f"not JSON: {exc}"[:300]
+
+
+def _show(text: bytes | str | None) -> str:
+    shown = repr(text)
+    return shown if len(shown) <= 80 else shown[:76] + "...'"

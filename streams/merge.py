@@ -1,0 +1,122 @@
+"""The three feeds of one partition number, merged by event time (see DESIGN.md, "Time").
+
+A record's effective time is the running maximum of event time in its own feed, so it never goes back. The next record
+is the head with the smallest effective time; heads of the same instant go in the order of tables.events.SOURCES. A head
+is taken only when nothing earlier can still come from another feed: that one has a later head, or has already gone
+beyond that time (a `time.mark` says so too), or, where time follows the wall clock, was read to the end that the broker
+reported after the head arrived.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from tables.customer import NEVER
+from tables.events import SOURCES, AnyEvent
+
+
+class Rejected(NamedTuple):
+    """A record that is not an event, with all that its dead letter needs."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    reason: str
+
+
+class Entry(Struct, gc=False):
+    """A record in its place. Times in epoch ms."""
+
+    effective: int
+    source: int
+    """Index of SOURCES."""
+    offset: int
+    arrived: int
+    """When the broker's answer came that brought it."""
+    at: int
+    key: bytes
+    event: AnyEvent | Rejected
+
+
+class Feed:
+    """One source of one partition number: what was fetched and is not taken yet."""
+
+    def __init__(self) -> None:
+        self.entries: deque[Entry] = deque()
+        self.frontier = 0
+        """Nothing with an effective time before it follows."""
+        self.complete_at = 0
+        """When the broker last said that there was nothing beyond what was fetched."""
+        self.fetched = 0
+        """The offset after all that was fetched."""
+
+    @property
+    def position(self) -> int:
+        """The offset of the next record to be taken."""
+        return self.entries[0].offset if self.entries else self.fetched
+
+
+class Merge:
+    """Merges the feeds of one partition number.
+
+    `wall`: time follows the wall clock, so that a feed that is read to its end holds nobody up.
+    """
+
+    def __init__(self, *, wall: bool) -> None:
+        self.feeds = tuple(Feed() for _ in SOURCES)
+        self._wall = wall
+
+    @property
+    def waiting(self) -> int:
+        """Records fetched and not taken yet."""
+        return sum(len(feed.entries) for feed in self.feeds)
+
+    @property
+    def reached(self) -> int:
+        """Every record with an effective time before it has been taken, or is the next to be."""
+        return min(self._reach(feed) for feed in self.feeds)
+
+    def _reach(self, feed: Feed) -> int:
+        if feed.entries:
+            return feed.entries[0].effective
+        return feed.complete_at if self._wall else feed.frontier
+
+    def head(self) -> Entry | None:
+        """The next record, not taken off; None when none may be taken yet."""
+        best = None
+        for feed in self.feeds:
+            # feeds are in the order of SOURCES: of the same instant the first one stays
+            if feed.entries and (best is None or feed.entries[0].effective < best.effective):
+                best = feed.entries[0]
+        return best if best is not None and best.effective < self._limit(best) else None
+
+    def run(self) -> Iterator[Entry]:
+        """The records that may be taken now, in order; each is taken off when the one after it is asked for."""
+        while (first := self.head()) is not None:
+            limit = self._limit(first)
+            arrived = first.arrived
+            entries = self.feeds[first.source].entries
+            while entries:
+                entry = entries[0]
+                if entry.effective >= limit or entry.arrived > arrived:
+                    break
+                yield entry
+                entries.popleft()
+
+    def _limit(self, entry: Entry) -> int:
+        """Records of the entry's feed that arrived with it may be taken while their effective time is below this."""
+        limit = NEVER
+        for source, feed in enumerate(self.feeds):
+            if source == entry.source:
+                continue
+            if feed.entries:
+                bound = feed.entries[0].effective
+            elif self._wall and feed.complete_at >= entry.arrived:
+                continue
+            else:
+                bound = feed.frontier
+            # at the same instant the earlier of SOURCES goes first
+            limit = min(limit, bound + 1 if entry.source < source else bound)
+        return limit

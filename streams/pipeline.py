@@ -1,0 +1,194 @@
+"""One partition number from fetched records to what a batch comes to: decode, merge, remember, decide. No I/O.
+
+The worker makes the outcome durable and then calls `done`; tests and the backtest do the same without a broker.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from msgspec import Struct
+
+from agents.core import Core, Settled
+from agents.decisions import Decision
+from streams.decode import RejectedError, decoder
+from streams.merge import Entry, Merge, Rejected
+from tables.events import SOURCES, AnyEvent, TimeMark, type_name
+
+ROOM = 5_000
+"""Decisions and dead letters a batch holds at the most; what is due beyond it goes into the next one."""
+
+
+class FloodError(RuntimeError):
+    """So many records are not understood that going on would drain the topics: stop, and let a person look."""
+
+
+class Record(Protocol):
+    """What a Kafka client hands over of a record."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Iterable[tuple[str, bytes]]: ...
+
+
+class FloodGuard:
+    """Watches the share of dead letters among the last `size` records of a worker."""
+
+    def __init__(self, share: float, size: int = 1_000) -> None:
+        self._limit = share * size
+        self._share = share
+        self._last = deque([False] * size, maxlen=size)
+        self._dead = 0
+
+    def good(self, count: int) -> None:
+        """`count` records were understood."""
+        if self._dead:
+            for _ in range(min(count, len(self._last))):
+                self._push(dead=False)
+
+    def dead(self, reason: str) -> None:
+        """One was not; raises `FloodError` when there are too many."""
+        self._push(dead=True)
+        if self._dead > self._limit:
+            raise FloodError(
+                f"{self._dead} of the last {len(self._last)} events are not understood (limit {self._share:.0%}); the "
+                f"newest reason: {reason}. Nothing of this batch was taken. Mend the producer, or raise "
+                "dead_letter_share to let them all go to the dead letters"
+            )
+
+    def _push(self, *, dead: bool) -> None:
+        self._dead += dead - self._last[0]
+        self._last.append(dead)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a batch comes to, to be made durable at once: all of it, or nothing."""
+
+    settled: Settled
+    dead: list[Entry]
+    """Records that are not events; `event` is a `Rejected`."""
+    positions: dict[str, int]
+    """Per source: the offset to go on from. Only those that have moved."""
+    events: Counter[str] = field(default_factory=Counter)
+    """Events taken, by type."""
+
+    @property
+    def decisions(self) -> list[Decision]:
+        return self.settled.decisions
+
+    @property
+    def empty(self) -> bool:
+        return not (self.positions or self.settled.changes or self.settled.decisions)
+
+
+class Pipeline:
+    """Everything of one partition number but the I/O. `wall`: timers follow the wall clock, not event time."""
+
+    def __init__(self, core: Core, flood: FloodGuard, *, wall: bool) -> None:
+        self.core = core
+        self.merge = Merge(wall=wall)
+        self._wall = wall
+        self._flood = flood
+        self._decoders = [decoder(source) for source in SOURCES]
+        self._positions = dict.fromkeys(SOURCES, 0)
+        self._importing = False
+        """What came last was an import, so time passes on its account."""
+        self.more = False
+        """The last batch was full: there is more to do without new records."""
+
+    def seek(self, positions: Mapping[str, int]) -> None:
+        """Begin at these offsets, with empty feeds."""
+        self.merge = Merge(wall=self._wall)
+        for source, feed in zip(SOURCES, self.merge.feeds, strict=True):
+            feed.fetched = positions[source]
+        self._positions = dict(positions)
+
+    def feed(self, source: int, records: Iterable[Record], end: int, arrived: int, wall: int) -> None:
+        """Queue records of one source up to the offset `end`. `arrived`, `wall`: epoch ms.
+
+        A `time.mark` is not queued: it says where the feed has got to.
+        """
+        feed = self.merge.feeds[source]
+        append, decode, frontier = feed.entries.append, self._decoders[source], feed.frontier
+        for record in records:
+            key, value = record.key, record.value
+            event: AnyEvent | Rejected
+            try:
+                found, at = decode(key, value, wall)
+            except RejectedError as exc:
+                event, at = Rejected(key, value, tuple(record.headers), str(exc)), frontier
+            else:
+                if at > frontier:
+                    frontier = at
+                    self._importing = found.backfill
+                if isinstance(found, TimeMark):
+                    continue
+                event = found
+            append(Entry(frontier, source, record.offset, arrived, at, key or b"", event))
+        feed.frontier = frontier
+        feed.fetched = end
+
+    def complete(self, source: int, end: int, at: int) -> None:
+        """The broker said at `at` (epoch ms) that the source ends at offset `end`."""
+        feed = self.merge.feeds[source]
+        if feed.fetched >= end:
+            feed.complete_at = max(feed.complete_at, at)
+
+    def work(self, wall: int) -> Outcome:
+        """Take what may be taken and fire what is due, as one batch. `wall`: epoch ms.
+
+        Raises `FloodError`; then the pipeline is not to be used again.
+        """
+        core, wall_clock = self.core, self._wall
+        emitter = core.emitter
+        dead: list[Entry] = []
+        taken: Counter[type[Struct]] = Counter()
+        understood = 0
+        if wall_clock:
+            emitter.now = wall
+        self.more = False
+        for entry in self.merge.run():
+            event, effective = entry.event, entry.effective
+            if len(dead) >= ROOM or len(emitter.decisions) >= ROOM:
+                self.more = True
+                break
+            if core.next_due < effective:
+                until = min(effective, wall + 1) if wall_clock else effective
+                if not core.advance(until, ROOM, quiet=not isinstance(event, Rejected) and event.backfill):
+                    self.more = True
+                    break
+            if not wall_clock:
+                emitter.now = effective
+            if isinstance(event, Rejected):
+                self._flood.good(taken.total() - understood)
+                self._flood.dead(event.reason)
+                understood = taken.total()
+                dead.append(entry)
+            else:
+                taken[event.__class__] += 1
+                core.take(entry.source, entry.offset, entry.key, event, entry.at)
+        self._flood.good(taken.total() - understood)
+        if not self.more:
+            self.more = not core.advance(min(self.merge.reached, wall + 1), ROOM, quiet=self._importing)
+        return self._outcome(dead, taken)
+
+    def _outcome(self, dead: list[Entry], taken: Counter[type[Struct]]) -> Outcome:
+        positions = {
+            source: feed.position
+            for source, feed in zip(SOURCES, self.merge.feeds, strict=True)
+            if feed.position != self._positions[source]
+        }
+        events = Counter({type_name(kind): count for kind, count in taken.items()})
+        return Outcome(self.core.settle(), dead, positions, events)
+
+    def done(self, outcome: Outcome) -> None:
+        """The outcome is durable."""
+        self.core.adopt(outcome.settled)
+        self._positions.update(outcome.positions)

@@ -1,0 +1,137 @@
+"""All that is remembered of one customer, and its binary form.
+
+The form is `version (1 byte) | plan (4) | wake (8) | MessagePack array`, big-endian. `wake` and `plan` are read without
+decoding: `wake` is an instant before which no timer of this customer is due, `plan` the fingerprint of the rules and
+parameters by which timers were set. Fields are only ever added at the end of a struct, with a default: then an older
+form is read as it is. A form that no longer means the same gets a new VERSION and a reader of the old one.
+"""
+
+from struct import Struct as Layout
+
+import msgspec
+from msgspec import Struct
+
+from tables.basket import Basket
+from tables.cart import Cart, Checkout, Viewed
+from tables.orders import Orders
+
+VERSION = 1
+NEVER = (1 << 63) - 1
+MAX_SEEN = 32
+"""How many event ids are remembered: the second coming of one of them changes nothing."""
+MAX_OPEN = 8
+
+
+class OpenTrigger(Struct, array_like=True, gc=False):
+    """A trigger that was sent and that a later event can still contradict."""
+
+    rule: str
+    version: str
+    trigger_id: str
+    due_at: int
+    fired_at: int
+    expires_at: int
+    since: int
+    """An order at or after this instant contradicts it."""
+
+
+class Profile(Struct, array_like=True, gc=False):
+    """What the shop says of the customer. Consent: None is unknown."""
+
+    email: bool | None = None
+    sms: bool | None = None
+    push: bool | None = None
+    timezone: str | None = None
+    country: str | None = None
+    updated_at: int = 0
+
+
+class Customer(Struct, array_like=True):
+    """The rolling state of one customer."""
+
+    seen: bytes = b""
+    """The newest event ids, 8 bytes of hash each, oldest first."""
+    orders: Orders | None = None
+    basket: Basket | None = None
+    cart: Cart | None = None
+    checkout: Checkout | None = None
+    viewed: dict[str, Viewed] | None = None
+    open: list[OpenTrigger] = []
+    profile: Profile | None = None
+    applied: list[int] | None = None
+    """The last offset applied of each source (tables.events.SOURCES), where delivery is at_least_once."""
+    wake: int = 0
+    """In memory: the due time of this customer's entry among the timers. Packed: 0, the head holds it."""
+
+
+class StateError(RuntimeError):
+    """A state cannot be read by this version: stop, and run the version that wrote it or a newer one."""
+
+
+_HEAD = Layout(">BIQ")
+HEAD_SIZE = _HEAD.size
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Customer).decode
+
+
+def pack(customer: Customer, plan: int) -> bytes:
+    """The binary form."""
+    wake = customer.wake
+    customer.wake = 0
+    body = _encode(customer)
+    customer.wake = wake
+    return _HEAD.pack(VERSION, plan, wake) + body
+
+
+def unpack(packed: bytes) -> Customer:
+    """The state of a binary form; raises `StateError`."""
+    version, _, wake = _head(packed)
+    if version != VERSION:
+        raise StateError(_refusal(version))
+    try:
+        customer = _decode(memoryview(packed)[HEAD_SIZE:])
+    except msgspec.DecodeError as exc:
+        raise StateError(f"a customer's state is damaged: {exc}") from exc
+    customer.wake = wake
+    return customer
+
+
+def read_head(packed: bytes) -> tuple[int, int]:
+    """(plan, wake) of a binary form, without decoding it; raises `StateError`."""
+    version, plan, wake = _head(packed)
+    if version != VERSION:
+        raise StateError(_refusal(version))
+    return plan, wake
+
+
+def with_wake(packed: bytes, wake: int) -> bytes:
+    """The same state with another wake time."""
+    version, plan, _ = _head(packed)
+    return _HEAD.pack(version, plan, wake) + packed[HEAD_SIZE:]
+
+
+def _head(packed: bytes) -> tuple[int, int, int]:
+    try:
+        return _HEAD.unpack_from(packed)
+    except Exception as exc:
+        raise StateError("a customer's state is damaged: it is too short") from exc
+
+
+def _refusal(version: int) -> str:
+    if version > VERSION:
+        return (
+            f"state was written by a newer version (form {version}, this one reads up to {VERSION}): upgrade the worker"
+        )
+    return f"state has the unknown form {version}: this is not a changelog of Offbeat"
+
+
+def seen_before(customer: Customer, digest: bytes) -> bool:
+    """Whether an event id of this 8-byte hash was applied; if not, it is remembered."""
+    seen = customer.seen
+    at = seen.find(digest)
+    while at >= 0:
+        if not at % 8:
+            return True
+        at = seen.find(digest, at + 1)
+    customer.seen = (seen + digest)[-8 * MAX_SEEN :]
+    return False

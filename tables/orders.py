@@ -1,0 +1,124 @@
+"""What is remembered of a customer's orders: their number, their rhythm, and the newest ones by name."""
+
+from itertools import pairwise
+from math import log
+
+from msgspec import Struct
+
+DAY = 86_400_000
+WEEK = 7 * DAY
+DUE = 1
+OVERDUE = 2
+REMEMBERED = 12
+"""How many orders are kept by name: to know a repeated one, to place a late one, to take one back."""
+
+
+class RecentOrder(Struct, array_like=True, gc=False):
+    order_id: str
+    event_id: str
+    at: int
+    total: float
+    returned: float = 0.0
+    """Money refunded; the total when cancelled."""
+
+
+class Orders(Struct, array_like=True, gc=False):
+    """Orders of one customer. Times in epoch ms, gaps in weeks; the orders of one UTC day are one occasion.
+
+    `s1` and `s2` are the sums of ln(gap) and ln(gap)^2 over the `occasions - 1` gaps: what the timing model needs.
+    `due_at`, `overdue_at`: when the rules of absence fire for the open gap; 0 where they do not apply.
+    """
+
+    count: int
+    first_at: int
+    last_at: int
+    occasions: int
+    s1: float
+    s2: float
+    recent: list[RecentOrder]
+    due_at: int = 0
+    overdue_at: int = 0
+    told: int = 0
+    """What has been decided for the open gap: DUE, OVERDUE."""
+    imported: bool = False
+    """The newest order came as backfill."""
+    muted_until: int = 0
+    """Timers due up to here were already past when the order was imported: they stay silent."""
+
+    @property
+    def gaps(self) -> int:
+        return self.occasions - 1
+
+    @property
+    def mean_gap_days(self) -> float | None:
+        """Average interval between occasions in days; None before the second."""
+        return (self.last_at - self.first_at) / DAY / self.gaps if self.gaps else None
+
+    @property
+    def log_gap_spread(self) -> float | None:
+        """Standard deviation of ln(gap); None before the third occasion."""
+        x = self.gaps
+        return (max(self.s2 - self.s1 * self.s1 / x, 0.0) / (x - 1)) ** 0.5 if x > 1 else None
+
+
+def find_order(orders: Orders | None, order_id: str) -> RecentOrder | None:
+    """The remembered order of this name."""
+    if orders is not None:
+        for order in orders.recent:
+            if order.order_id == order_id:
+                return order
+    return None
+
+
+def add_order(orders: Orders | None, order: RecentOrder) -> Orders:
+    """The orders with one more, at its place in event time as far as memory reaches; the caller plans it anew."""
+    at = order.at
+    if orders is None:
+        return Orders(1, at, at, 1, 0.0, 0.0, [order])
+    orders.count += 1
+    if at >= orders.last_at:
+        _add_gap(orders, orders.last_at, at)
+        orders.last_at = at
+        orders.told = 0
+        orders.recent.append(order)
+    else:
+        _insert_late(orders, order)
+    if len(orders.recent) > REMEMBERED:
+        del orders.recent[0]
+    return orders
+
+
+def _add_gap(orders: Orders, before: int, after: int) -> None:
+    if before // DAY != after // DAY:
+        y = log(max(after - before, DAY) / WEEK)
+        orders.occasions += 1
+        orders.s1 += y
+        orders.s2 += y * y
+
+
+def _insert_late(orders: Orders, order: RecentOrder) -> None:
+    """Place an order that came after a younger one. Before all that is remembered it can only be counted."""
+    recent = orders.recent
+    whole = orders.count - 1 == len(recent)
+    if not whole and order.at < recent[0].at:
+        orders.first_at = min(orders.first_at, order.at)
+        return
+    before = _rhythm(recent)
+    recent.append(order)
+    recent.sort(key=_time)
+    after = _rhythm(recent)
+    orders.occasions += after[0] - before[0]
+    orders.s1 += after[1] - before[1]
+    orders.s2 += after[2] - before[2]
+    orders.first_at = min(orders.first_at, order.at)
+
+
+def _time(order: RecentOrder) -> int:
+    return order.at
+
+
+def _rhythm(recent: list[RecentOrder]) -> tuple[int, float, float]:
+    part = Orders(0, recent[0].at, recent[0].at, 1, 0.0, 0.0, [])
+    for earlier, later in pairwise(recent):
+        _add_gap(part, earlier.at, later.at)
+    return part.occasions, part.s1, part.s2

@@ -50,6 +50,8 @@ class Settled:
 
     changes: list[Change]
     decisions: list[Decision]
+    lateness: list[int]
+    """Per timer that was looked at: `now` less its due time, in ms."""
 
 
 def plan_fingerprint(rules: Rules, parameters: Parameters) -> int:
@@ -70,6 +72,7 @@ class Core:
         self.counts: Counter[str] = Counter()
         """Events that were not applied, by why: duplicate, repeated, ignored."""
         self._track = track_offsets
+        self._lateness: list[int] = []
         self._repurchase = Repurchase(rules, parameters, self.emitter)
         self._carts = Carts(rules, self.emitter)
         self._baskets = Baskets(rules, parameters.basket, self.emitter)
@@ -138,7 +141,8 @@ class Core:
         """End a batch: plan who ordered, complete the sentences, pack what has changed."""
         self._plan()
         self._repurchase.finish()
-        return Settled(self.states.changes(), self.emitter.take())
+        lateness, self._lateness = self._lateness, []
+        return Settled(self.states.changes(), self.emitter.take(), lateness)
 
     def adopt(self, settled: Settled) -> None:
         """The batch is durable."""
@@ -165,6 +169,7 @@ class Core:
             self.states.put_off(key, customer, wake)
             return
         self.states.touch(key, customer)
+        self._lateness.append(self.emitter.now - due)
         customer_id = key.decode()
         if customer.orders is not None and self._repurchase.wake(customer.orders) <= due:
             self._repurchase.fire(customer_id, customer, customer.orders, due, quiet=quiet)

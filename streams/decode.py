@@ -12,11 +12,20 @@ EARLIEST = 631_152_000_000
 AHEAD = 3_600_000
 """How far an event may lie ahead of the wall clock, in milliseconds."""
 
+KINDS = ("empty", "not_utf8", "not_json", "too_deep", "unknown_type", "bad_field", "bad_time", "wrong_key")
+
 _JSON = {source: msgspec.json.Decoder(BY_SOURCE[source]).decode for source in SOURCES}
 
 
 class RejectedError(ValueError):
-    """The bytes are not an event of this topic: put them aside with this reason and go on."""
+    """The bytes are not an event of this topic: put them aside with this reason and go on.
+
+    `kind` is one of KINDS, for counting; the message says it to a person.
+    """
+
+    def __init__(self, reason: str, kind: str = "bad_field") -> None:
+        super().__init__(reason[:300])
+        self.kind = kind
 
 
 def decoder(source: str) -> Callable[[bytes | None, bytes | None, int], tuple[AnyEvent | TimeMark, int]]:
@@ -30,16 +39,16 @@ def decoder(source: str) -> Callable[[bytes | None, bytes | None, int], tuple[An
         try:
             event: AnyEvent | TimeMark = json(value)  # type: ignore[arg-type]
         except (ValueError, RecursionError, TypeError) as exc:
-            raise RejectedError(_reason(source, value, exc)) from None
+            raise RejectedError(*_reason(source, value, exc)) from None
         at = event.occurred_at
         if at.__class__ is not int:
             at = parse_time(at)  # type: ignore[arg-type]
         if not EARLIEST <= at <= wall + AHEAD:
-            raise RejectedError(_out_of_range(at))
+            raise RejectedError(_out_of_range(at), "bad_time")
         if event.__class__ is not TimeMark:
             customer = event.customer_id  # type: ignore[union-attr]
             if customer.encode() != key:
-                raise RejectedError(f"the key {_show(key)} differs from customer_id {_show(customer)}")
+                raise RejectedError(f"the key {_show(key)} differs from customer_id {_show(customer)}", "wrong_key")
             if "\0" in customer:
                 raise RejectedError("customer_id holds a NUL character")
         return event, at
@@ -52,13 +61,14 @@ def parse_time(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise RejectedError(f"occurred_at {_show(text)} is neither ISO 8601 nor epoch milliseconds") from None
+        reason = f"occurred_at {_show(text)} is neither ISO 8601 nor epoch milliseconds"
+        raise RejectedError(reason, "bad_time") from None
     if moment.tzinfo is None:
-        raise RejectedError(f"occurred_at {_show(text)} has no offset from UTC")
+        raise RejectedError(f"occurred_at {_show(text)} has no offset from UTC", "bad_time")
     try:
         return round(moment.timestamp() * 1000)
     except (OverflowError, ValueError):
-        raise RejectedError(f"occurred_at {_show(text)} is out of range") from None
+        raise RejectedError(f"occurred_at {_show(text)} is out of range", "bad_time") from None
 
 
 def _out_of_range(at: int) -> str:
@@ -67,22 +77,22 @@ def _out_of_range(at: int) -> str:
     return f"occurred_at {at} lies more than 1 h ahead"
 
 
-def _reason(source: str, value: bytes | None, exc: Exception) -> str:
+def _reason(source: str, value: bytes | None, exc: Exception) -> tuple[str, str]:
     if value is None:
-        return "no value (a tombstone)"
+        return "no value (a tombstone)", "empty"
     if not value:
-        return "empty value"
+        return "empty value", "empty"
     match exc:
         case UnicodeDecodeError():
-            return "not UTF-8"
+            return "not UTF-8", "not_utf8"
         case RecursionError():
-            return "nested too deeply"
+            return "nested too deeply", "too_deep"
         case msgspec.ValidationError() if str(exc).endswith("`$.type`"):
-            return f"unknown type for {source}: {exc}"[:300]
+            return f"unknown type for {source}: {exc}", "unknown_type"
         case msgspec.ValidationError():
-            return str(exc)[:300]
+            return str(exc), "bad_field"
         case _:
-            return f"not JSON: {exc}"[:300]
+            return f"not JSON: {exc}", "not_json"
 
 
 def _show(text: bytes | str | None) -> str:

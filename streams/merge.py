@@ -23,6 +23,8 @@ class Rejected(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
+    kind: str
+    """One of streams.decode.KINDS."""
     reason: str
 
 
@@ -51,11 +53,19 @@ class Feed:
         """When the broker last said that there was nothing beyond what was fetched."""
         self.fetched = 0
         """The offset after all that was fetched."""
+        self.taken = 0
+        """The effective time of the last record taken."""
 
     @property
-    def position(self) -> int:
-        """The offset of the next record to be taken."""
-        return self.entries[0].offset if self.entries else self.fetched
+    def position(self) -> tuple[int, int]:
+        """Where to go on: the offset of the next record to be taken, and the running maximum before it.
+
+        The maximum is exact for a late head; for any other a smaller one serves as well.
+        """
+        if not self.entries:
+            return self.fetched, self.frontier
+        head = self.entries[0]
+        return head.offset, head.effective if head.at < head.effective else self.taken
 
 
 class Merge:
@@ -97,13 +107,15 @@ class Merge:
         while (first := self.head()) is not None:
             limit = self._limit(first)
             arrived = first.arrived
-            entries = self.feeds[first.source].entries
+            feed = self.feeds[first.source]
+            entries = feed.entries
             while entries:
                 entry = entries[0]
                 if entry.effective >= limit or entry.arrived > arrived:
                     break
                 yield entry
                 entries.popleft()
+                feed.taken = entry.effective
 
     def _limit(self, entry: Entry) -> int:
         """Records of the entry's feed that arrived with it may be taken while their effective time is below this."""

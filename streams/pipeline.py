@@ -6,22 +6,20 @@ The worker makes the outcome durable and then calls `done`; tests and the backte
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
 from agents.core import Core, Settled
 from agents.decisions import Decision
 from streams.decode import RejectedError, decoder
+from streams.errors import FloodError
+from streams.mark import Position
 from streams.merge import Entry, Merge, Rejected
 from tables.events import SOURCES, AnyEvent, TimeMark, type_name
 
 ROOM = 5_000
 """Decisions and dead letters a batch holds at the most; what is due beyond it goes into the next one."""
-
-
-class FloodError(RuntimeError):
-    """So many records are not understood that going on would drain the topics: stop, and let a person look."""
 
 
 class Record(Protocol):
@@ -67,15 +65,24 @@ class FloodGuard:
         self._last.append(dead)
 
 
+class DeadLetter(NamedTuple):
+    """A record that is not an event, and where it stood: an index of SOURCES, and its offset."""
+
+    source: int
+    offset: int
+    record: Rejected
+
+
 @dataclass(slots=True)
 class Outcome:
     """What a batch comes to, to be made durable at once: all of it, or nothing."""
 
     settled: Settled
-    dead: list[Entry]
-    """Records that are not events; `event` is a `Rejected`."""
-    positions: dict[str, int]
-    """Per source: the offset to go on from. Only those that have moved."""
+    dead: list[DeadLetter]
+    positions: dict[str, Position]
+    """Per source: where to go on from. All of them, or none when none has moved."""
+    now: int
+    """Event time reached, epoch ms."""
     events: Counter[str] = field(default_factory=Counter)
     """Events taken, by type."""
 
@@ -97,18 +104,25 @@ class Pipeline:
         self._wall = wall
         self._flood = flood
         self._decoders = [decoder(source) for source in SOURCES]
-        self._positions = dict.fromkeys(SOURCES, 0)
+        self._positions: dict[str, Position] = {}
         self._importing = False
         """What came last was an import, so time passes on its account."""
         self.more = False
         """The last batch was full: there is more to do without new records."""
 
-    def seek(self, positions: Mapping[str, int]) -> None:
-        """Begin at these offsets, with empty feeds."""
+    @property
+    def positions(self) -> Mapping[str, Position]:
+        """Per source: where the last durable outcome went on from."""
+        return self._positions
+
+    def seek(self, positions: Mapping[str, Position], now: int = 0) -> None:
+        """Begin at these positions, with empty feeds."""
         self.merge = Merge(wall=self._wall)
         for source, feed in zip(SOURCES, self.merge.feeds, strict=True):
-            feed.fetched = positions[source]
+            feed.fetched, feed.frontier = positions[source].offset, positions[source].frontier
+            feed.taken = feed.frontier
         self._positions = dict(positions)
+        self.core.emitter.now = max(self.core.emitter.now, now)
 
     def feed(self, source: int, records: Iterable[Record], end: int, arrived: int, wall: int) -> None:
         """Queue records of one source up to the offset `end`. `arrived`, `wall`: epoch ms.
@@ -123,7 +137,7 @@ class Pipeline:
             try:
                 found, at = decode(key, value, wall)
             except RejectedError as exc:
-                event, at = Rejected(key, value, tuple(record.headers), str(exc)), frontier
+                event, at = Rejected(key, value, tuple(record.headers), exc.kind, str(exc)), frontier
             else:
                 if at > frontier:
                     frontier = at
@@ -148,7 +162,7 @@ class Pipeline:
         """
         core, wall_clock = self.core, self._wall
         emitter = core.emitter
-        dead: list[Entry] = []
+        dead: list[DeadLetter] = []
         taken: Counter[type[Struct]] = Counter()
         understood = 0
         if wall_clock:
@@ -170,7 +184,7 @@ class Pipeline:
                 self._flood.good(taken.total() - understood)
                 self._flood.dead(event.reason)
                 understood = taken.total()
-                dead.append(entry)
+                dead.append(DeadLetter(entry.source, entry.offset, event))
             else:
                 taken[event.__class__] += 1
                 core.take(entry.source, entry.offset, entry.key, event, entry.at)
@@ -179,16 +193,15 @@ class Pipeline:
             self.more = not core.advance(min(self.merge.reached, wall + 1), ROOM, quiet=self._importing)
         return self._outcome(dead, taken)
 
-    def _outcome(self, dead: list[Entry], taken: Counter[type[Struct]]) -> Outcome:
-        positions = {
-            source: feed.position
-            for source, feed in zip(SOURCES, self.merge.feeds, strict=True)
-            if feed.position != self._positions[source]
-        }
+    def _outcome(self, dead: list[DeadLetter], taken: Counter[type[Struct]]) -> Outcome:
+        positions = {source: Position(*feed.position) for source, feed in zip(SOURCES, self.merge.feeds, strict=True)}
+        if positions == self._positions:
+            positions = {}
         events = Counter({type_name(kind): count for kind, count in taken.items()})
-        return Outcome(self.core.settle(), dead, positions, events)
+        return Outcome(self.core.settle(), dead, positions, self.core.emitter.now, events)
 
     def done(self, outcome: Outcome) -> None:
         """The outcome is durable."""
         self.core.adopt(outcome.settled)
-        self._positions.update(outcome.positions)
+        if outcome.positions:
+            self._positions = outcome.positions

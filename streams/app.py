@@ -1,0 +1,100 @@
+"""Puts the worker together: settings, rules and parameters become a Faust app with its transport, table and agent."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import faust
+
+from agents.binding import bind
+from agents.core import Core
+from agents.rules import Rules
+from streams.clock import Clock
+from streams.metrics import Metrics
+from streams.partition import Partition
+from streams.pipeline import FloodGuard
+from streams.recovery import CustomersTable, TableManager
+from streams.settings import Settings
+from streams.transport import URL_SCHEME
+from streams.writer import make_writer
+from tables.parameters import Parameters
+
+POLL_RECORDS = 4_000
+"""Records of one fetch, over all partitions."""
+
+
+def build_app(
+    settings: Settings,
+    rules: Rules,
+    parameters: Parameters,
+    *,
+    partitions: Mapping[str, int],
+    metrics: Metrics,
+    clock: Clock,
+    fatal: Callable[[int, str], None],
+    on_live: Callable[[set[int]], None],
+) -> faust.App:
+    """The app, ready to start.
+
+    `partitions`: how many each topic has. `fatal(code, message)` ends the process. `on_live` hears which partition
+    numbers have been taken over.
+    """
+    count = partitions[settings.sources[0]]
+    app = faust.App(
+        settings.group_id,
+        broker=[f"{URL_SCHEME}://{address}" for address in settings.broker_list],
+        TableManager=TableManager,
+        datadir=settings.state_dir,
+        topic_partitions=count,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        consumer_auto_offset_reset="earliest",
+        broker_max_poll_records=POLL_RECORDS,
+        broker_commit_livelock_soft_timeout=1e9,
+        stream_processing_timeout=1e9,
+        stream_wait_empty=False,  # Faust holds nothing that would have to be waited for: the table drains itself
+        web_enabled=False,
+        autodiscover=False,
+    )
+    app.offbeat_settings = settings
+    flood = FloodGuard(settings.dead_letter_share)
+    manager = app.tables
+    manager.sources = set(settings.sources)
+    manager.on_taken_over = on_live
+
+    def new_core() -> Core:
+        return Core(rules, parameters, track_offsets=settings.delivery == "at_least_once")
+
+    def new_partition(number: int, next_epoch: Callable[[], int]) -> Partition:
+        return Partition(
+            number,
+            settings=settings,
+            consumer=app.consumer,
+            new_core=new_core,
+            writer=make_writer(settings, number, partitions),
+            flood=flood,
+            metrics=metrics,
+            clock=clock,
+            next_epoch=next_epoch,
+            owned=lambda: manager.owned is not None,
+        )
+
+    changelog: Any = app.topic(
+        settings.changelog,
+        partitions=count,
+        key_serializer="raw",
+        value_serializer="raw",
+        compacting=True,
+        internal=True,
+    )
+    table = CustomersTable(
+        app,
+        name="customers",
+        partitions=count,
+        changelog_topic=changelog,
+        new_partition=new_partition,
+        fatal=fatal,
+    )
+    app.tables.add(table)
+    bind(app, settings.sources, table, concurrency=count)
+    return app

@@ -1,0 +1,103 @@
+"""The changelog: what it holds, and how it is read back. One module owns the format of its records.
+
+A compacted topic with the partition numbers of the sources. Keys: a customer id (UTF-8) for a packed state or its
+tombstone; and, beginning with NUL, which no customer id holds, the *mark* (positions in the sources, with every batch)
+and the *fence* (written by a worker that takes the partition over: reading ends there).
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from streams.errors import ChangelogError
+from streams.mark import Mark, Position, decode_mark, encode_mark
+from streams.settings import Settings
+from tables.states import Change
+
+MARK = b"\0mark"
+FENCE = b"\0fence"
+PATIENCE = 60.0
+"""Seconds without a record after which reading the changelog is given up."""
+
+
+def mark_record(mark: Mark) -> Change:
+    return MARK, encode_mark(mark)
+
+
+def fence_record(token: str) -> Change:
+    return FENCE, token.encode()
+
+
+async def read_changelog(
+    settings: Settings,
+    number: int,
+    token: str,
+    restore: Callable[[list[Change]], None],
+    progress: Callable[[int], None] = lambda _count: None,
+) -> Mark | None:
+    """Read partition `number` from its beginning to the fence `token`, handing the states' changes to `restore`.
+
+    Returns the last mark, or None. Raises `ChangelogError`. The fence, not an offset, is the end: some brokers' end
+    offsets lie.
+    """
+    consumer = AIOKafkaConsumer(
+        **settings.client_options(),
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=8 << 20,
+        retry_backoff_ms=20,
+        fetch_max_wait_ms=50,
+    )
+    tp = TopicPartition(settings.changelog, number)
+    await consumer.start()
+    try:
+        consumer.assign([tp])
+        await consumer.seek_to_beginning(tp)
+        mark: Mark | None = None
+        wanted = token.encode()
+        heard = time.monotonic()
+        while True:
+            records = (await consumer.getmany(tp, timeout_ms=100)).get(tp, [])
+            changes: list[Change] = []
+            for record in records:
+                key = record.key
+                if key is None:
+                    continue
+                if key[:1] != b"\0":
+                    changes.append((key, record.value))
+                elif key == MARK:
+                    mark = _read_mark(settings, number, record.value)
+                elif key == FENCE and record.value == wanted:
+                    restore(changes)
+                    return mark
+            if records:
+                restore(changes)
+                progress(len(records))
+                heard = time.monotonic()
+            elif time.monotonic() - heard > PATIENCE:
+                raise ChangelogError(
+                    f"{settings.changelog}[{number}]: no end within {PATIENCE:.0f} s; is its leader available?"
+                )
+    finally:
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(consumer.stop(), 5)
+
+
+def _read_mark(settings: Settings, number: int, value: bytes | None) -> Mark | None:
+    if value is None:
+        return None
+    try:
+        return decode_mark(value)
+    except msgspec.DecodeError as exc:
+        raise ChangelogError(f"{settings.changelog}[{number}]: a mark cannot be read: {exc}") from exc
+
+
+def offsets(positions: Mapping[str, Position], settings: Settings) -> dict[str, int]:
+    """Positions by topic, as the group commits them."""
+    return {settings.topic(source): position.offset for source, position in positions.items()}

@@ -1,0 +1,20 @@
+"""Errors of the worker, by what the caller does about them.
+
+What brokers do and may pass is aiokafka's KafkaError: try again.
+"""
+
+
+class StopError(RuntimeError):
+    """The worker cannot go on with what it finds: stop, with this message to a person."""
+
+
+class FencedError(RuntimeError):
+    """Another worker has taken the partition over: leave it alone at once."""
+
+
+class FloodError(StopError):
+    """So many records are not understood that going on would drain the topics: stop, and let a person look."""
+
+
+class ChangelogError(StopError):
+    """The changelog cannot be read."""

@@ -1,0 +1,120 @@
+"""Population parameters: what is known of a customer before the first order, and the file that carries it.
+
+The file is JSON: {"version", "timing": {"mu0", "tau2", "a", "b", "weights"}, "basket": {"m0", "k0", "a0", "b0"}}.
+"""
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+SIGMAS = (0.2, 0.4, 0.7, 1.0, 1.4)
+"""How irregular a customer can be: standard deviations of the log gap, one per class, from the most regular on."""
+
+Version = Annotated[str, Meta(min_length=1, max_length=64)]
+
+_LEAST, _MOST = 1e-6, 1e6
+"""Positive parameters outside are a unit mixed up or a fit that failed, and the models would lose digits."""
+
+
+class ParametersError(ValueError):
+    """The parameters cannot be used; whoever wrote the file or the setting must mend it. One line says how."""
+
+
+def _location(name: str, value: float, limit: float) -> None:
+    if not -limit <= value <= limit:
+        raise ParametersError(f"{name} is {value:g}; it must lie between {-limit:g} and {limit:g}")
+
+
+def _positive(name: str, value: float, most: float = _MOST) -> None:
+    if not _LEAST <= value <= most:
+        raise ParametersError(f"{name} is {value:g}; it must lie between {_LEAST:g} and {most:g}")
+
+
+class TimingPrior(Struct, frozen=True, forbid_unknown_fields=True):
+    """The population's rhythm: log-normal gaps, in classes of regularity, with a drop-out chance after each order.
+
+    Gaps are in weeks. Raises ParametersError for a value that is not finite, not positive or out of range.
+    """
+
+    mu0: float
+    """Mean over customers of their mean log gap."""
+    tau2: float
+    """Its variance between customers."""
+    a: float
+    b: float
+    """Beta(a, b) is the prior of a customer's chance to have gone for good after an order."""
+    weights: tuple[float, float, float, float, float]
+    """Share of customers in each class of SIGMAS; the sum is 1."""
+
+    def __post_init__(self) -> None:
+        _location("mu0", self.mu0, 20)
+        _positive("tau2", self.tau2, most=100)
+        _positive("a", self.a)
+        _positive("b", self.b)
+        if not all(0 <= weight <= 1 for weight in self.weights):
+            raise ParametersError("weights must lie between 0 and 1")
+        if not abs(math.fsum(self.weights) - 1) <= 1e-6:
+            raise ParametersError(f"weights add up to {math.fsum(self.weights):.9g}; they must add up to 1")
+
+
+class BasketPrior(Struct, frozen=True, forbid_unknown_fields=True):
+    """The population's baskets: the log of an order's amount is normal, with a normal-inverse-gamma prior.
+
+    mean | variance ~ Normal(m0, variance / k0), variance ~ InverseGamma(a0, b0); natural logs of the amount.
+    Raises ParametersError as TimingPrior does.
+    """
+
+    m0: float
+    k0: float
+    a0: float
+    b0: float
+
+    def __post_init__(self) -> None:
+        _location("m0", self.m0, 50)
+        _positive("k0", self.k0)
+        _positive("a0", self.a0)
+        _positive("b0", self.b0)
+
+
+class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything the models know of a population, under a version that is part of each trigger's evidence."""
+
+    version: Version
+    timing: TimingPrior
+    basket: BasketPrior
+
+    @property
+    def fingerprint(self) -> str:
+        """12 hexadecimal digits that differ when a number differs; the version's name plays no part."""
+        numbers = msgspec.json.encode((self.timing, self.basket))
+        return hashlib.blake2b(numbers, digest_size=6).hexdigest()
+
+
+# Maximum likelihood on the whole CDNOW log, as `python -m tests.bench.fit_builtin` prints it; weights to five places,
+# so that they add up to 1.
+BUILTIN = Parameters(
+    version="builtin-1",
+    timing=TimingPrior(
+        mu0=2.528, tau2=1.048, a=0.3074, b=0.4137, weights=(0.00003, 0.00002, 0.02967, 0.08521, 0.88507)
+    ),
+    basket=BasketPrior(m0=3.22, k0=1.603, a0=8.91, b0=2.569),
+)
+
+
+def dump_parameters(parameters: Parameters) -> bytes:
+    """The file's content: JSON with a line break at the end; `load_parameters` gives the same numbers back."""
+    return msgspec.json.format(msgspec.json.encode(parameters), indent=2) + b"\n"
+
+
+def load_parameters(path: str | Path) -> Parameters:
+    """Read a parameters file. Raises ParametersError, `FILE: what is wrong`, also when it cannot be read."""
+    try:
+        return msgspec.json.decode(Path(path).read_bytes(), type=Parameters)
+    except OSError as error:
+        raise ParametersError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # a ValidationError is a DecodeError
+        raise ParametersError(f"{path}: {error}") from error

@@ -1,0 +1,60 @@
+"""A rules file is read here: TOML, a table per rule named by its trigger type, and one for the guards."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from agents.kinds import read, settable
+from agents.tomlfile import Key, TomlError, TomlFile
+
+
+class RulesError(ValueError):
+    """A rules file is wrong: `FILE:LINE: KEY: what is wrong and what is allowed`, one line; its author mends it."""
+
+
+def read_sections(path: str | Path, types: Mapping[str, type[Any]]) -> dict[str, dict[str, Any]]:
+    """The values that a file sets, by section and key, read as the section's type declares them.
+
+    A name with a dot may be written quoted (`["cart.abandoned"]`) or bare (`[cart.abandoned]`), not both.
+    Raises RulesError.
+    """
+    try:
+        file = TomlFile(path)
+        sections: dict[str, dict[str, Any]] = {}
+        for name, key, table in _tables(file, types):
+            if name in sections:
+                raise file.error(key, "given twice; keep one of them")
+            sections[name] = _section(file, key, table, types[name])
+    except TomlError as error:
+        raise RulesError(str(error)) from None
+    return sections
+
+
+def _tables(file: TomlFile, types: Mapping[str, type[Any]]) -> list[tuple[str, Key, object]]:
+    """Name, key and content of every table; bare `[cart.abandoned]` is a table in a table to TOML."""
+    groups = {name.split(".")[0] for name in types if "." in name}
+    found: list[tuple[str, Key, object]] = []
+    for top, content in file.data.items():
+        if top in groups and isinstance(content, dict) and content:
+            found += [(f"{top}.{name}", (top, name), table) for name, table in content.items()]
+        else:
+            found.append((top, (top,), content))
+    for name, key, _ in found:
+        if name not in types:
+            raise file.unknown((*key[:-2], name) if len(key) > 1 else key, "rule", types)
+    return found
+
+
+def _section(file: TomlFile, key: Key, table: object, cls: type[Any]) -> dict[str, Any]:
+    if not isinstance(table, dict):
+        raise file.error(key, f'must be a table; write ["{".".join(key)}"] above its keys')
+    kinds = settable(cls)
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        if name not in kinds:
+            raise file.unknown((*key, name), "key", kinds)
+        try:
+            values[name] = read(kinds[name].metadata["kind"], value)
+        except ValueError as error:
+            raise file.error((*key, name), str(error)) from None
+    return values

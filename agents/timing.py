@@ -1,0 +1,156 @@
+"""When a customer's next order is due, and whether it will come: a log-normal mixture of gaps with drop-out.
+
+A gap is log-normal around the customer's own mean; how widely it scatters is one of five classes (SIGMAS); after every
+order the customer may have gone for good. In closed form, with y a gap in weeks and D the age of the open gap:
+
+    S(D)      = sum_g pi_g Phi(-(ln D - m_g) / sqrt(v_g))      the gap is longer than D
+    o         = a / (b + x)                                    odds of having gone, after x gaps
+    P(alive)  = S(D) / (S(D) + o)
+    R_H(D)    = (S(D + H) + o) / (S(D) + o)                    no order within the next H
+
+after Platzer & Reutterer (2016) for the regularity and Batislam et al. (2007) for the drop-out. Everything is
+vectorised over customers, and a customer's figures are the same to the last bit alone, in any batch and in any order:
+sums over the classes run in a fixed order, and an element that has converged is left alone.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtri
+
+from agents.mixture import TINY, Extra, Floats, Mixture, first_fall, sum_classes
+from tables.parameters import SIGMAS, TimingPrior
+
+_VARIANCES: Floats = np.square(np.array(SIGMAS))[:, None]
+_LN_NORM: Floats = np.log(2 * np.pi * _VARIANCES)
+_LN_FAR = 30.0
+"""Mean log gaps beyond 1e13 weeks are no gaps; cut so that nothing overflows."""
+
+
+class Rhythm:
+    """The posterior of n customers' rhythm. Arrays over customers have shape (n,), over classes and customers (5, n).
+
+    Gaps and ages that go in or come out are in days; `location` and `spread` are of ln(weeks).
+    """
+
+    __slots__ = ("_mixture", "location", "odds", "pi", "spread")
+
+    def __init__(self, prior: TimingPrior, x: ArrayLike, s1: ArrayLike, s2: ArrayLike) -> None:
+        """`x`: number of gaps (0 after one order); `s1`, `s2`: sums of ln y and (ln y)^2, y in weeks; each (n,).
+
+        Orders of the same day count once, so that no gap is 0. Raises ValueError for shapes that differ.
+        """
+        count = np.ascontiguousarray(x, dtype=np.float64)
+        total, squares = (np.ascontiguousarray(values, dtype=np.float64) for values in (s1, s2))
+        if count.ndim != 1 or not count.shape == total.shape == squares.shape:
+            raise ValueError(f"x, s1 and s2 must be (n,), not {count.shape}, {total.shape} and {squares.shape}")
+        mean = np.clip(total / np.maximum(count, 1.0), -_LN_FAR, _LN_FAR)
+        scatter = np.maximum(squares - total * mean, 0.0)  # below 0 only by rounding
+        shift = count * (mean - prior.mu0)
+        # The formulas in sums of squared deviations: with 20,000 gaps the raw sums would lose digits.
+        denominator = _VARIANCES + count * prior.tau2
+        ln_l = count * _LN_NORM + np.log1p(count * (prior.tau2 / _VARIANCES))
+        ln_l += scatter / _VARIANCES
+        ln_l += shift * (mean - prior.mu0) / denominator
+        ln_l *= -0.5
+        ln_l += _ln_weights(prior)
+        np.exp(ln_l - ln_l.max(axis=0), out=ln_l)
+        self.pi: Floats = ln_l / sum_classes(ln_l)
+        self.location: Floats = prior.mu0 + shift * prior.tau2 / denominator
+        self.spread: Floats = np.sqrt(prior.tau2 * _VARIANCES / denominator + _VARIANCES)
+        self.odds: Floats = prior.a / (prior.b + count)
+        self._mixture = Mixture(self.pi, self.location, self.spread)
+
+    def __len__(self) -> int:
+        return int(self.odds.size)
+
+    def survival(self, age_days: ArrayLike) -> Floats:
+        """S: the chance that the open gap, if it closes at all, is longer than its age. (n,)."""
+        return self._mixture.mass(self._ln_weeks(age_days), -1)
+
+    def p_alive(self, age_days: ArrayLike) -> Floats:
+        """The chance that another order will come at all. (n,)."""
+        survival = self.survival(age_days)
+        return survival / (survival + self.odds)
+
+    def p_silent(self, age_days: ArrayLike, horizon_days: float) -> Floats:
+        """R_H: the chance that no order comes within the next `horizon_days`. (n,)."""
+        age = np.maximum(np.asarray(age_days, dtype=np.float64), 0.0)
+        now, then = self.survival(age), self.survival(age + horizon_days)
+        return (then + self.odds) / (now + self.odds)
+
+    def window(self, p: float) -> Floats:
+        """W_p, days: the p-quantile of the customer's own gap, given that it closes. (n,).
+
+        Raises ValueError unless 0 < p < 1.
+        """
+        return _days(self._ln_window(p))
+
+    def expected(self, within_days: float) -> Floats:
+        """The median gap, days, given that it closes within `within_days`; never more than that. (n,)."""
+        if not within_days > 0:
+            raise ValueError(f"within_days must be positive, not {within_days}")
+        latest = self._ln_weeks(within_days)
+        target = 0.5 * self._mixture.mass(latest, 1)
+        # Who cannot return that soon at any probability has no median: the latest date stands for it.
+        late = target < TINY
+        found = self._mixture.quantile(np.maximum(target, TINY), 1)
+        return np.where(late, within_days, np.minimum(_days(found), within_days))
+
+    def overdue(self, window_p: float, horizon_days: float, probability: float, limit_days: float = 3650) -> Floats:
+        """The first age D >= W_p, days, with R_H(D) >= `probability`; inf where that is beyond `limit_days`. (n,).
+
+        R_H may fall before it rises when the cycle is longer than the horizon, so the search goes upward from W_p.
+        The date is right to about 1e-6 of itself, so R_H there may miss the probability by as little: trust the date.
+        Raises ValueError unless 0 < window_p < 1, 0 < probability < 1 and horizon_days > 0.
+        """
+        if not 0 < probability < 1:
+            raise ValueError(f"probability must lie between 0 and 1, not {probability}")
+        if not horizon_days > 0:
+            raise ValueError(f"horizon_days must be positive, not {horizon_days}")
+        found = _days(_silence(self._mixture, self.odds, self._ln_window(window_p), horizon_days / 7.0, probability))
+        return np.where(found <= limit_days, found, np.inf)
+
+    def _ln_window(self, p: float) -> Floats:
+        if not 0 < p < 1:
+            raise ValueError(f"p must lie between 0 and 1, not {p}")
+        side = 1 if p <= 0.5 else -1  # the smaller side keeps the digits
+        return self._mixture.quantile(np.full(len(self), p if side > 0 else 1.0 - p), side)
+
+    def _ln_weeks(self, days: ArrayLike) -> Floats:
+        """Log of an age in weeks, one element per customer; younger than 0.1 s is as good as 0."""
+        age = np.empty(len(self))
+        age[:] = days
+        return np.log(np.maximum(age, 1e-6) / 7.0)
+
+
+def _ln_weights(prior: TimingPrior) -> Floats:
+    """Log of the classes' shares, (5, 1); a share of 0 gives a number that no evidence outweighs."""
+    return np.array([math.log(weight) if weight > 0 else -1e300 for weight in prior.weights])[:, None]
+
+
+def _days(ln_weeks: Floats) -> Floats:
+    return 7.0 * np.exp(ln_weeks)
+
+
+def _silence(mixture: Mixture, odds: Floats, ln_window: Floats, horizon: float, probability: float) -> Floats:
+    """Log of the first age at or after the window, in weeks, where R_H reaches the probability."""
+    ln_odds = math.log((1.0 - probability) / probability)
+    # R_H is at least o / (S + o): where that alone is enough, the search may end.
+    z = -ndtri(np.clip(odds * ((1.0 - probability) / probability), TINY, 1.0 - 1e-16))
+    enough = (mixture.location + z * mixture.spread).max(axis=0)
+
+    def doubt(mixture: Mixture, u: Floats, extra: Extra) -> tuple[Floats, Floats]:
+        """Log odds of an order within the horizon, less those asked for: falls through 0 when R_H is reached."""
+        age = np.exp(u)
+        later = age + horizon
+        now, now_density = mixture.mass_and_density(u, -1)
+        then, then_density = mixture.mass_and_density(np.log(later), -1)
+        then_density *= age / later
+        within = np.maximum(now - then, TINY)
+        never = then + extra[0]
+        slope = (then_density - now_density) / within + then_density / never
+        return np.log(within / never) - ln_odds, slope
+
+    return first_fall(doubt, mixture, (odds,), start=ln_window, low=ln_window, high=np.maximum(enough, ln_window))

@@ -1,0 +1,75 @@
+"""`rules show` and `rules check`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agents.guardrules import Guards
+from agents.kinds import settable
+from agents.rules import TYPES, Rules, load_rules
+from streams.commands.options import with_settings
+from streams.commands.output import show_json, show_rows
+from streams.settings import Settings
+
+
+@click.group(no_args_is_help=False)
+def rules() -> None:
+    """Show and check the rules."""
+
+
+@rules.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def check(file: Path) -> None:
+    """Check a rules FILE: one line when it is valid, else the line of the error."""
+    found = load_rules(file)
+    on = sum(rule.enabled for rule in found.by_name().values())
+    _warn(found)
+    click.echo(f"{file} is valid: {on} of {len(TYPES)} rules are on")
+
+
+@rules.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@with_settings("rules")
+def show(settings: Settings, as_json: bool) -> None:
+    """Show the active rules: every number, what differs from the defaults, and the versions."""
+    found = load_rules(settings.rules) if settings.rules else Rules()
+    _warn(found)
+    listing = _listing(found)
+    if as_json:
+        show_json({"file": str(settings.rules) if settings.rules else None, **listing})
+        return
+    rows = [
+        (name, str(table.get("version", "")), key, s["value"], _differs(s))
+        for name, table in [*listing["rules"].items(), ("guards", listing["guards"])]
+        for key, s in table["settings"].items()
+    ]
+    show_rows(("rule", "version", "setting", "value", "differs"), rows)
+
+
+def _warn(found: Rules) -> None:
+    for warning in found.warnings():
+        click.echo(f"offbeat: {warning}", err=True)
+
+
+def _listing(found: Rules) -> dict[str, Any]:
+    """Names and values as the rules file writes them."""
+    return {
+        "rules": {
+            name: {"version": found.versions[name], "settings": _settings(rule, TYPES[name]())}
+            for name, rule in found.by_name().items()
+        },
+        "guards": {"settings": _settings(found.guards, Guards())},
+    }
+
+
+def _differs(setting: dict[str, str]) -> str:
+    return "" if setting["value"] == setting["default"] else f"default {setting['default']}"
+
+
+def _settings(part: object, default: object) -> dict[str, dict[str, str]]:
+    """Per setting its value and its default."""
+    return {
+        name: {key: f.metadata["kind"].show(getattr(of, name)) for key, of in (("value", part), ("default", default))}
+        for name, f in settable(type(part)).items()
+    }

@@ -1,0 +1,67 @@
+"""`topics create` and `topics check`."""
+
+import click
+
+from streams import topics as broker
+from streams.commands.options import with_settings
+from streams.commands.output import hush, show_json, show_rows
+from streams.settings import Settings
+from streams.topicplan import Difference, every
+
+
+@click.group(no_args_is_help=False)
+def topics() -> None:
+    """Create and check the topics."""
+    hush()
+
+
+@topics.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@with_settings("brokers", "prefix", "partitions", "replication")
+def create(settings: Settings, as_json: bool) -> None:
+    """Make the topics that are missing, and say how the others differ from what is needed."""
+    try:
+        made, found = broker.create(settings)
+    except broker.BrokerError as error:
+        raise click.ClickException(str(error)) from None
+    if as_json:
+        made_json = [{"topic": t.name, "partitions": t.partitions, "replication": t.replication} for t in made]
+        show_json({"made": made_json, "differences": _json(found)})
+    else:
+        show_rows(("made", "partitions"), [(f"made {t.name}", f"{t.partitions} partitions") for t in made])
+        _show(found, settings)
+    _finish(found)
+
+
+@topics.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@with_settings("brokers", "prefix")
+def check(settings: Settings, as_json: bool) -> None:
+    """Say how the topics differ from what is needed; exit status 1 when something must be mended."""
+    try:
+        found = broker.check(settings)
+    except broker.BrokerError as error:
+        raise click.ClickException(str(error)) from None
+    if as_json:
+        show_json({"differences": _json(found)})
+    else:
+        _show(found, settings)
+    _finish(found)
+
+
+def _show(found: list[Difference], settings: Settings) -> None:
+    if not found:
+        click.echo(f"all {len(every(settings))} topics are as they should be")
+        return
+    rows = [("must" if d.must else "note", f"{d.topic} {d.what}", f"-> {d.advice}") for d in found]
+    show_rows(("", "what differs", "how to mend it"), rows)
+
+
+def _json(found: list[Difference]) -> list[dict[str, object]]:
+    return [{"topic": d.topic, "what": d.what, "advice": d.advice, "must": d.must} for d in found]
+
+
+def _finish(found: list[Difference]) -> None:
+    """Exit status 1 when something must be mended."""
+    if any(difference.must for difference in found):
+        raise click.exceptions.Exit(1)

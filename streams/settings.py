@@ -1,0 +1,127 @@
+"""What a worker is told: brokers, names, places. Resolved once, then frozen; `streams.resolve` reads the sources."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from agents.kinds import Choice, Number, duration, setting, whole
+from streams.security import Security, SettingsError
+from streams.settingkinds import Address, Addresses, File, Folder, Name, RedisUrl
+from tables.events import SOURCES
+
+__all__ = ["Security", "Settings", "SettingsError", "Topics"]
+
+_MAX_TOPIC = 249
+"""Characters of a topic's name that Kafka takes."""
+
+
+def _name(default: str, low: int = 1) -> str:
+    found: str = setting(Name(low=low), default)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics' names, before the prefix: `[topics]` in the file, `OFFBEAT_TOPIC_*` in the environment."""
+
+    purchases: str = _name("purchases")
+    carts: str = _name("carts")
+    customers: str = _name("customers")
+    triggers_repurchase: str = _name("triggers.repurchase")
+    triggers_cart: str = _name("triggers.cart")
+    triggers_basket: str = _name("triggers.basket")
+    triggers_lifecycle: str = _name("triggers.lifecycle")
+    triggers_suppressed: str = _name("triggers.suppressed")
+    segments: str = _name("segments")
+    dead_letters: str = _name("dead-letters")
+    changelog: str = _name("offbeat-changelog")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting of the engine but the rules. Relative paths are relative to the working directory."""
+
+    brokers: str = setting(Addresses(), "127.0.0.1:9092")
+    """host:port, comma separated."""
+    prefix: str = _name("", low=0)
+    """Of every topic, group and transactional id."""
+    partitions: int = whole(4, 1, 10_000)
+    """Of the topics that `topics create` makes."""
+    replication: int = whole(0, 0, 100)
+    """Copies of them; 0: three, or as many as there are brokers."""
+    delivery: str = setting(Choice(("exactly_once", "at_least_once")), "exactly_once")
+    state_dir: Path = field(default=Path("state"), metadata={"kind": Folder()})
+    redis: str = field(default="", repr=False, metadata={"kind": RedisUrl()})
+    """A URL; empty: off. May hold a password."""
+    metrics: str = setting(Address(), "127.0.0.1:9464")
+    """host:port; empty: off."""
+    rules: Path | None = field(default=None, metadata={"kind": File()})
+    parameters: Path | None = field(default=None, metadata={"kind": File(builtin=True)})
+    """None: the built-in ones, also called `builtin`."""
+    clock: str = setting(Choice(("wall", "event")), "wall")
+    """What timers follow: the wall clock, or event time (for replays)."""
+    group: str = _name("offbeat")
+    session_timeout: int = duration("10s", "1s", "5m")
+    """How long a silent worker keeps its partitions, in ms."""
+    dead_letter_share: float = setting(Number(0.0, 1.0, full=True), 0.5)
+    """Of the last 1,000 events; more dead letters stop the worker. 1: never."""
+    log_level: str = setting(Choice(("debug", "info", "warning", "error")), "info")
+    security: Security = field(default_factory=Security)
+    topics: Topics = field(default_factory=Topics)
+
+    def topic(self, name: str) -> str:
+        """The topic's full name; `name` as in the contract (`triggers.cart`) or as the setting (`triggers_cart`)."""
+        key = name.replace(".", "_").replace("-", "_")
+        found: str = getattr(self.topics, key)
+        return self.prefix + found
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The topics read, in the order in which records of the same instant are taken."""
+        return tuple(self.topic(name) for name in SOURCES)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The topics written, without the changelog."""
+        return tuple(self.topic(f.name) for f in fields(Topics) if f.name not in (*SOURCES, "changelog"))
+
+    @property
+    def changelog(self) -> str:
+        """The topic of the customers' states."""
+        return self.topic("changelog")
+
+    @property
+    def group_id(self) -> str:
+        """The consumer group of the workers."""
+        return self.prefix + self.group
+
+    def transactional_id(self, partition: int) -> str:
+        """One per partition number, whichever worker has it: taking it over fences the previous owner."""
+        return f"{self.group_id}-{partition}"
+
+    @property
+    def broker_list(self) -> list[str]:
+        """The brokers, one by one."""
+        return self.brokers.split(",")
+
+    def client_options(self) -> dict[str, Any]:
+        """Keyword arguments that clients of aiokafka and kafka-python share: where and how to connect.
+
+        Raises SettingsError when a file that they need cannot be used.
+        """
+        return {"bootstrap_servers": self.broker_list, **self.security.client_options()}
+
+    def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Keys whose values do not go with others, and what to do."""
+        if (found := self.security.conflict()) is not None:
+            yield ("security", found[0]), found[1]
+        seen: dict[str, str] = {}
+        for f in fields(Topics):
+            name = self.topic(f.name)
+            if len(name) > _MAX_TOPIC:
+                yield ("topics", f.name), f"{name[:40]}... is longer than {_MAX_TOPIC} characters; make it shorter"
+            # brokers take "." and "_" for the same in the names of their metrics and refuse the second topic
+            other = seen.setdefault(name.replace(".", "_"), f.name)
+            if other != f.name:
+                yield ("topics", f.name), f'"{name}" is the same as topics.{other}; give every topic a name of its own'

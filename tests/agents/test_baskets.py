@@ -1,0 +1,160 @@
+"""Basket scores against the textbook's distributions, and the alarm limits against the orders they were found on."""
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.integrate import quad
+
+from agents import baskets
+from agents.baskets import GROWN, SHRINKING, score
+from tables.parameters import BUILTIN, BasketPrior
+from tests.bench.fit_builtin import read_cdnow
+
+PRIOR = BUILTIN.basket
+
+
+def history(logs: list[float]) -> tuple[int, float, float]:
+    """n, sum and squared deviations of log amounts."""
+    total = math.fsum(logs)
+    mean = total / max(len(logs), 1)
+    return len(logs), total, math.fsum((value - mean) ** 2 for value in logs)
+
+
+@pytest.mark.parametrize("amounts", [[], [20.0], [12.0, 30.0, 18.5], [50.0] * 40])
+@pytest.mark.parametrize("amount", [0.5, 9.0, 25.0, 400.0])
+def test_score_is_the_posterior_predictive(amounts: list[float], amount: float) -> None:
+    """Updated one order at a time by the conjugate rules, then Student's t."""
+    m, k, a, b = PRIOR.m0, PRIOR.k0, PRIOR.a0, PRIOR.b0
+    for earlier in amounts:
+        off = math.log(earlier) - m
+        m, k, a, b = m + off / (k + 1), k + 1, a + 0.5, b + 0.5 * k / (k + 1) * off**2
+    scale = math.sqrt(b * (k + 1) / (a * k))
+    scored = score(PRIOR, *history([math.log(value) for value in amounts]), amount)
+    assert scored.t == pytest.approx((math.log(amount) - m) / scale, rel=1e-9)
+    assert scored.p == pytest.approx(stats.t.cdf(math.log(amount), 2 * a, m, scale), rel=1e-8)
+    assert scored.z == pytest.approx(stats.norm.ppf(scored.p), abs=1e-6)
+    assert scored.typical == pytest.approx(math.exp(m))
+
+
+def test_prior_predictive_is_the_integral_over_the_unknown_variance() -> None:
+    """The p of a first order: the mean integrated out by hand, the variance numerically."""
+    amount = 10.0
+
+    def given(variance: float) -> float:
+        own = stats.norm.cdf(math.log(amount), PRIOR.m0, math.sqrt(variance * (1 + 1 / PRIOR.k0)))
+        return float(own * stats.invgamma.pdf(variance, PRIOR.a0, scale=PRIOR.b0))
+
+    assert score(PRIOR, 0, 0.0, 0.0, amount).p == pytest.approx(quad(given, 0, 20, limit=200)[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("n", [0, 1, 100, 100_000])
+@pytest.mark.parametrize("amount", [5e-324, 1e-9, 30.0, 1e12, 1.7e308])
+def test_z_stays_finite_where_p_runs_out(n: int, amount: float) -> None:
+    scored = score(PRIOR, n, n * math.log(30.0), 0.0, amount)
+    assert all(map(math.isfinite, scored))
+    assert 0 <= scored.p <= 1
+    assert abs(scored.z) < 38
+    assert (scored.z < 0) == (scored.t < 0)
+
+
+def test_z_is_symmetric_and_ordered_far_out() -> None:
+    prior = BasketPrior(0.0, 1.0, 50.0, 1.0)
+    factors = [1.5, 3.0, 10.0, 1e3, 1e9]
+    above = [score(prior, 0, 0.0, 0.0, factor).z for factor in factors]
+    below = [score(prior, 0, 0.0, 0.0, 1 / factor).z for factor in factors]
+    assert above == sorted(above)
+    assert above == pytest.approx([-z for z in below])
+
+
+def test_squared_deviations_below_zero_are_rounding() -> None:
+    assert score(PRIOR, 4, 4 * 3.0, -1e-12, 25.0) == score(PRIOR, 4, 4 * 3.0, 0.0, 25.0)
+
+
+@pytest.mark.parametrize("amount", [0.0, -5.0])
+def test_an_amount_of_nothing_has_no_score(amount: float) -> None:
+    with pytest.raises(ValueError, match=r"math domain error|expected a positive input"):
+        score(PRIOR, 0, 0.0, 0.0, amount)
+
+
+def test_shrunk_needs_both_rarity_and_size() -> None:
+    steady = history([math.log(50.0)] * 60)
+    small, mild = score(PRIOR, *steady, 20.0), score(PRIOR, *steady, 30.0)
+    assert baskets.is_shrunk(small, 20.0, p=0.05)
+    assert not baskets.is_shrunk(mild, 30.0, p=0.5)  # rare enough, but more than half
+    assert not baskets.is_shrunk(small, 20.0, p=small.p)
+    loose = score(PRIOR, 0, 0.0, 0.0, 12.0)
+    assert not baskets.is_shrunk(loose, 12.0)  # half of the typical amount, but not rare for a stranger
+
+
+def test_trend_arithmetic() -> None:
+    assert baskets.smooth(0.5, -1.0) == pytest.approx(0.3 * -1.0 + 0.7 * 0.5)
+    assert baskets.smooth(0.0, -50.0) == pytest.approx(-0.9)
+    assert baskets.drift_down(1.0, -1.2) == pytest.approx(1.7)
+    assert baskets.drift_down(1.0, 2.0) == 0.0
+    assert baskets.drift_up(1.0, 1.2) == pytest.approx(1.7)
+    assert baskets.drift_up(1.0, -2.0) == 0.0
+
+
+@pytest.mark.parametrize("z", [-37.0, -3.0, 3.0, 37.0])
+def test_a_single_order_is_no_trend(z: float) -> None:
+    smoothed, down, up = baskets.smooth(0.0, z), baskets.drift_down(0.0, z), baskets.drift_up(0.0, z)
+    assert not baskets.is_shrinking(smoothed, down)
+    assert not baskets.is_grown(smoothed, up)
+    smoothed, down, up = baskets.smooth(smoothed, z), baskets.drift_down(down, z), baskets.drift_up(up, z)
+    assert baskets.is_shrinking(smoothed, down) == (z < 0)
+    assert baskets.is_grown(smoothed, up) == (z > 0)
+
+
+@pytest.mark.parametrize(
+    ("smoothed", "drift", "fires"),
+    [(SHRINKING.smoothed, 0.0, True), (0.0, SHRINKING.drift, True), (0.9, 2.7, False)],
+)
+def test_either_sign_of_a_trend_is_enough(smoothed: float, drift: float, fires: bool) -> None:
+    assert baskets.is_shrinking(-smoothed, drift) is fires
+    assert baskets.is_grown(GROWN.smoothed, 0.0)
+    assert baskets.is_grown(0.0, GROWN.drift)
+
+
+def alarms(logs: NDArray[np.float64], earlier: int) -> tuple[bool, bool]:
+    """Whether the trend rules fire, down and up, in any order after the first `earlier` ones."""
+    n, total, mean, ss = 0, 0.0, 0.0, 0.0
+    smoothed = down = up = 0.0
+    shrinking = grown = False
+    for y in logs.tolist():
+        if n >= baskets.MIN_ORDERS:
+            z = score(PRIOR, n, total, ss, math.exp(y)).z
+            smoothed, down, up = baskets.smooth(smoothed, z), baskets.drift_down(down, z), baskets.drift_up(up, z)
+        if n >= earlier:
+            shrinking |= baskets.is_shrinking(smoothed, down)
+            grown |= baskets.is_grown(smoothed, up)
+        n, total = n + 1, total + y
+        off = y - mean
+        mean += off / n
+        ss += off * (y - mean)
+    return shrinking, grown
+
+
+def test_limits_alarm_a_tenth_of_stable_customers_in_ten_orders() -> None:
+    """What the comment at SHRINKING says, again, on another shuffle of the same orders."""
+    log = read_cdnow()
+    paid = log.amount > 0
+    customer, logs = log.customer[paid], np.log(log.amount[paid])
+    starts = np.flatnonzero(np.r_[True, customer[1:] != customer[:-1]])
+    own = [values for values in np.split(logs, starts[1:]) if values.size >= 13]
+    rng = np.random.default_rng(11)
+    stable, halved, doubled = [], [], []
+    for values in own:
+        for earlier in (3, 5, 8):
+            if values.size >= earlier + 10:
+                mixed = rng.permutation(values)
+                stable.append(alarms(mixed[: earlier + 10], earlier))
+                changed = np.arange(earlier + 3) >= earlier
+                halved.append(alarms(mixed[: earlier + 3] - math.log(2) * changed, earlier)[0])
+                doubled.append(alarms(mixed[: earlier + 3] + math.log(2) * changed, earlier)[1])
+    assert len(own) == 610
+    assert np.mean(stable, axis=0) == pytest.approx([0.10, 0.10], abs=0.02)
+    assert np.mean(halved) == pytest.approx(0.30, abs=0.04)
+    assert np.mean(doubled) == pytest.approx(0.28, abs=0.04)

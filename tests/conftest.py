@@ -1,0 +1,37 @@
+"""The brokers that tests share: one of each per process of pytest, started at first use."""
+
+import os
+import warnings
+from collections.abc import Iterator
+
+import pytest
+
+from streams.embedded import EmbeddedBroker
+from tests.support.brokers import ApacheKafka
+from tests.support.maven import available
+
+with warnings.catch_warnings():
+    # it reads its schemas through a deprecated function of the standard library, once, when it is first imported
+    warnings.filterwarnings("ignore", r"(open|read)_text is deprecated", DeprecationWarning)
+    import kafka  # noqa: F401
+
+
+@pytest.fixture(scope="session")
+def embedded_broker() -> Iterator[EmbeddedBroker]:
+    """Tansu, with the topics of every test of the session: take names of your own."""
+    with EmbeddedBroker() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def apache_kafka() -> Iterator[ApacheKafka]:
+    """Apache Kafka, with the topics of every test of the session: take names of your own, and leave it running.
+
+    Without Java or Maven the test is skipped; where CI is true it fails.
+    """
+    if reason := available():
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with ApacheKafka() as broker:
+        yield broker

@@ -1,0 +1,195 @@
+"""The parameters file, what it refuses, and the built-in parameters against the log that they were fitted to."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from agents.timing import Rhythm
+from tables.parameters import (
+    BUILTIN,
+    BasketPrior,
+    Parameters,
+    ParametersError,
+    TimingPrior,
+    dump_parameters,
+    load_parameters,
+)
+from tests.bench import fit_builtin
+
+
+def test_a_dumped_file_loads_as_the_same_numbers(tmp_path: Path) -> None:
+    given = Parameters(
+        "shop 2024-06",
+        TimingPrior(0.1 + 0.2, 1 / 3, 1e-6, 2.5e5, (0.2, 0.0, 0.5, 0.3, 0.0)),
+        BasketPrior(-1.5, 0.7, 3.0, 1e-3),
+    )
+    path = tmp_path / "parameters.json"
+    path.write_bytes(dump_parameters(given))
+    assert load_parameters(path) == given
+    assert load_parameters(str(path)).fingerprint == given.fingerprint
+
+
+def test_whole_numbers_are_numbers(tmp_path: Path) -> None:
+    document = json.loads(dump_parameters(BUILTIN))
+    document["timing"]["mu0"] = 2
+    path = tmp_path / "parameters.json"
+    path.write_text(json.dumps(document))
+    assert load_parameters(path).timing.mu0 == 2.0
+
+
+def test_fingerprint_follows_the_numbers_alone() -> None:
+    renamed = msgspec.structs.replace(BUILTIN, version="another name")
+    assert renamed.fingerprint == BUILTIN.fingerprint
+    basket = msgspec.structs.replace(BUILTIN.basket, b0=math.nextafter(BUILTIN.basket.b0, 9))
+    assert msgspec.structs.replace(BUILTIN, basket=basket).fingerprint != BUILTIN.fingerprint
+    assert BUILTIN.fingerprint == "779e82e7098b"  # stable over runs and machines
+
+
+Change = Callable[[dict[str, Any]], object]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda d: d.pop("version"), "version"),
+        (lambda d: d.update(version=""), "version"),
+        (lambda d: d.update(version=3), "version"),
+        (lambda d: d.update(owner="me"), "owner"),
+        (lambda d: d.pop("timing"), "timing"),
+        (lambda d: d["timing"].update(mu1=1.0), "mu1"),
+        (lambda d: d["timing"].update(mu0="2.5"), "mu0"),
+        (lambda d: d["timing"].update(mu0=21), "mu0"),
+        (lambda d: d["timing"].update(tau2=0), "tau2"),
+        (lambda d: d["timing"].update(tau2=-1.0), "tau2"),
+        (lambda d: d["timing"].update(tau2=101), "tau2"),
+        (lambda d: d["timing"].update(a=1e-7), "a is 1e-07"),
+        (lambda d: d["timing"].update(b=1e9), "b is 1e+09"),
+        (lambda d: d["timing"].update(weights=[0.5, 0.5]), "weights"),
+        (lambda d: d["timing"].update(weights=[0.2, 0.2, 0.2, 0.2, 0.21]), "weights add up to 1.01"),
+        (lambda d: d["timing"].update(weights=[1.2, -0.2, 0, 0, 0]), "weights must lie between 0 and 1"),
+        (lambda d: d["basket"].update(k0=0), "k0"),
+        (lambda d: d["basket"].update(a0=None), "a0"),
+        (lambda d: d["basket"].pop("b0"), "b0"),
+        (lambda d: d["basket"].update(m0=-51), "m0"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_one_line(tmp_path: Path, change: Change, says: str) -> None:
+    document = json.loads(dump_parameters(BUILTIN))
+    change(document)
+    path = tmp_path / "parameters.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(ParametersError) as caught:
+        load_parameters(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert says in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("text", ["", "null", "[1, 2]", "{", '{"version": NaN}', '{"version": "\ud800"}', "\x00\xff"])
+def test_what_is_not_parameters_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "parameters.json"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(ParametersError, match=r"^[^\n]*parameters\.json: [^\n]+$"):
+        load_parameters(path)
+
+
+def test_a_number_too_large_for_a_float_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "parameters.json"
+    path.write_bytes(dump_parameters(BUILTIN).replace(b'"b0": 2.569', b'"b0": 1e999'))
+    with pytest.raises(ParametersError, match=r"b0|out of range"):
+        load_parameters(path)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ParametersError, match=r"nowhere\.json: cannot be read: No such file"):
+        load_parameters(tmp_path / "nowhere.json")
+    with pytest.raises(ParametersError, match="cannot be read"):
+        load_parameters(tmp_path)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_refused_in_code_too(value: float) -> None:
+    for name in ("mu0", "tau2", "a", "b"):
+        with pytest.raises(ParametersError, match=name):
+            msgspec_replace(BUILTIN.timing, name, value)
+    for name in ("m0", "k0", "a0", "b0"):
+        with pytest.raises(ParametersError, match=name):
+            msgspec_replace(BUILTIN.basket, name, value)
+    with pytest.raises(ParametersError, match="weights"):
+        msgspec_replace(BUILTIN.timing, "weights", (value, 0.0, 0.0, 0.0, 1.0))
+
+
+def msgspec_replace(struct: msgspec.Struct, name: str, value: object) -> object:
+    return msgspec.structs.replace(struct, **{name: value})
+
+
+@pytest.fixture(scope="module")
+def log() -> fit_builtin.Log:
+    return fit_builtin.read_cdnow()
+
+
+def test_the_log_is_the_published_one(log: fit_builtin.Log) -> None:
+    gaps = fit_builtin.gaps_until(log)
+    assert gaps.x.size == 23_570
+    assert log.day.size == 67_591  # 69,659 rows, those of one day merged
+    assert log.amount.sum() == pytest.approx(2_500_315.63)
+    assert gaps.age.min() >= 0
+
+
+def test_builtin_timing_is_the_optimum(log: fit_builtin.Log) -> None:
+    """No small change of a parameter is better."""
+    gaps = fit_builtin.gaps_until(log)
+    prior = BUILTIN.timing
+    here = fit_builtin.timing_ln_likelihood(prior, gaps)
+    for name, change in (("mu0", 0.03), ("tau2", 0.03), ("a", 0.01), ("b", 0.02)):
+        for sign in (-1, 1):
+            moved = msgspec.structs.replace(prior, **{name: getattr(prior, name) + sign * change})
+            assert fit_builtin.timing_ln_likelihood(moved, gaps) < here - 0.05
+    for place in range(4):
+        weights = np.array(prior.weights)
+        weights[place] += 0.01
+        w = (weights / weights.sum()).tolist()
+        moved = msgspec.structs.replace(prior, weights=(w[0], w[1], w[2], w[3], w[4]))
+        assert fit_builtin.timing_ln_likelihood(moved, gaps) < here - 0.05
+
+
+def test_builtin_basket_is_the_optimum(log: fit_builtin.Log) -> None:
+    baskets = fit_builtin.baskets_of(log)
+    fitted = fit_builtin.fit_basket(baskets)
+    for name in ("m0", "k0", "a0", "b0"):
+        assert getattr(fitted, name) == pytest.approx(getattr(BUILTIN.basket, name), rel=1e-3)
+    best = fit_builtin.basket_ln_likelihood(fitted, baskets)
+    assert best - fit_builtin.basket_ln_likelihood(BUILTIN.basket, baskets) < 0.05
+    doubled = msgspec.structs.replace(fitted, k0=2 * fitted.k0)
+    assert fit_builtin.basket_ln_likelihood(doubled, baskets) < best - 10
+
+
+def test_fitted_on_one_half_windows_cover_the_other(log: fit_builtin.Log) -> None:
+    """Out of time, given that the gap closes within F; and silence after the overdue date, over the whole log."""
+    middle = 729_297  # 30 September 1997
+    prior = fit_builtin.fit_timing(fit_builtin.gaps_until(log, middle))
+    first = np.r_[True, log.customer[1:] != log.customer[:-1]]
+    x = np.arange(first.size) - np.flatnonzero(first)[np.cumsum(first) - 1]
+    gap = np.where(np.r_[first[1:], True], np.inf, np.r_[np.diff(log.day), 0])
+    ln = np.where(first, 0.0, np.log(np.r_[1, np.maximum(np.diff(log.day), 1)] / 7.0))
+    owner = np.cumsum(first) - 1
+    s1, s2 = (np.cumsum(v) - (np.cumsum(v) - v)[np.flatnonzero(first)][owner] for v in (ln, ln * ln))
+
+    rhythm = Rhythm(prior, x, s1, s2)
+    within = (fit_builtin.END - middle) / 2
+    seen = (log.day > middle) & (log.day <= fit_builtin.END - within) & (gap <= within)
+    u = (1 - rhythm.survival(np.minimum(gap, 1e6))) / (1 - rhythm.survival(within))
+    coverage = [float(np.mean(u[seen] <= p)) for p in (0.5, 0.8, 0.9)]
+    assert int(seen.sum()) == 7130
+    assert coverage == pytest.approx([0.472, 0.776, 0.879], abs=0.005)
+
+    overdue = rhythm.overdue(0.8, 90, 0.8)
+    fired = (overdue < gap) & (log.day + overdue <= fit_builtin.END - 90)
+    assert float(np.mean((gap - overdue)[fired] > 90)) == pytest.approx(0.90, abs=0.01)

@@ -117,8 +117,8 @@ class BasketShrinking(Rule):
     NAME: ClassVar[str] = "basket.shrinking"
 
     expires: int = duration("14d", "1m", "365d")
-    ewma: float = share(1.0, 3.0)  # the scores are clipped at 3
-    cusum: float = share(4.0, 1000.0)
+    ewma: float = share(0.91, 3.0)  # the scores are clipped at 3
+    cusum: float = share(2.8, 1000.0)
     min_orders: int = whole(3, 1, 1000)
 
 
@@ -130,7 +130,7 @@ class BasketGrown(Rule):
 
     expires: int = duration("14d", "1m", "365d")
     ewma: float = share(1.0, 3.0)
-    cusum: float = share(4.0, 1000.0)
+    cusum: float = share(3.4, 1000.0)
     min_orders: int = whole(3, 1, 1000)
 
 

@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("streams.commands.demo:demo", "Real orders through an embedded broker and a worker, live."),
     "worker": ("streams.commands.worker:worker", "Run the stream processor."),
     "replay": ("streams.commands.replay:replay", "Send a log of events to the topics."),
-    "backtest": ("streams.commands.backtest:backtest", "The same rules over a log, without Kafka."),
+    "backtest": ("streams.commands.backtest:command", "The same rules over a log, without Kafka."),
     "rules": ("streams.commands.rules:rules", "Show and check the rules."),
     "topics": ("streams.commands.topics:topics", "Create and check the topics."),
     "doctor": ("streams.commands.doctor:doctor", "Check everything around the worker, and say what to do."),

@@ -37,3 +37,10 @@ def hush() -> None:
     """Keep the Kafka clients' own log off standard error: a command says itself what went wrong."""
     for name in ("kafka", "aiokafka"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+def failure(message: str, status: int) -> click.ClickException:
+    """An error that ends the command with one line and this exit status."""
+    error = click.ClickException(message)
+    error.exit_code = status
+    return error

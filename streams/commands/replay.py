@@ -3,27 +3,19 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from streams.commands import FAILURE, USAGE
 from streams.commands.options import with_settings
-from streams.commands.output import hush
-from streams.logs import Log, LogError, Rejected, read_log
+from streams.commands.output import failure, hush
+from streams.commands.progress import Show, progress, tell_rejected
+from streams.logs import Log, LogError, read_log
 from streams.replay import Progress, ReplayError, ReplayResult, TopicsError
 from streams.replay import replay as send
 from streams.settings import Settings
 from streams.topics import BrokerError
-
-_PLAIN_SECONDS = 5.0
-"""Between two lines where there is no terminal."""
-Show = Callable[[float, str], None]
 
 
 class _Speed(click.ParamType):
@@ -63,14 +55,14 @@ def replay(settings: Settings, file: str, speed: float, backfill: bool, shift: b
     too. Order within each topic is kept.
     """
     hush()
-    with _progress() as show:
+    with progress() as show:
         log = _read(file, speed, backfill, shift, show)
         try:
             result = asyncio.run(_send(log, settings, speed, backfill, show))
         except TopicsError as error:
-            raise _error(str(error), USAGE) from None
+            raise failure(str(error), USAGE) from None
         except (ReplayError, BrokerError, LogError) as error:
-            raise _error(str(error), FAILURE) from None
+            raise failure(str(error), FAILURE) from None
     _tell(log, result, settings)
 
 
@@ -84,13 +76,13 @@ def _read(file: str, speed: float, backfill: bool, shift: bool, show: Show) -> L
             on_progress=lambda share: show(share, "checking"),
         )
     except LogError as error:
-        raise _error(str(error), USAGE) from None
+        raise failure(str(error), USAGE) from None
 
 
 async def _send(log: Log, settings: Settings, speed: float, backfill: bool, show: Show) -> ReplayResult:
-    def tell(progress: Progress) -> None:
-        done = f"{progress.lines:,} of {log.total:,} events, {_day(progress.reached)}"
-        show(progress.lines / max(log.total, 1), f"sending, {done}")
+    def tell(so_far: Progress) -> None:
+        done = f"{so_far.lines:,} of {log.total:,} events, {_day(so_far.reached)}"
+        show(so_far.lines / max(log.total, 1), f"sending, {done}")
 
     factor = None if math.isinf(speed) else speed
     return await send(log.lines(), settings=settings, speed=factor, backfill=backfill, on_progress=tell)
@@ -98,7 +90,7 @@ async def _send(log: Log, settings: Settings, speed: float, backfill: bool, show
 
 def _tell(log: Log, result: ReplayResult, settings: Settings) -> None:
     for rejected, who in ((log.rejected, "in the file"), (result.rejected, "by the broker")):
-        _tell_rejected(rejected, who)
+        tell_rejected(rejected, who)
     span = f" from {_day(log.span[0])} to {_day(log.span[1])}" if log.span else ""
     rate = f", {result.lines / result.seconds:,.0f}/s" if result.lines else ""
     late = f", {result.late:,} late" if result.late else ""
@@ -109,43 +101,5 @@ def _tell(log: Log, result: ReplayResult, settings: Settings) -> None:
     )
 
 
-def _tell_rejected(rejected: Rejected, who: str) -> None:
-    for reason in rejected.reasons:
-        click.echo(f"rejected {who}: {reason}", err=True)
-    if (more := rejected.count - len(rejected.reasons)) > 0:
-        click.echo(f"rejected {who}: {more:,} more", err=True)
-
-
-@contextmanager
-def _progress() -> Iterator[Show]:
-    """A bar on a terminal, else a line now and then, both on standard error."""
-    console = Console(stderr=True)  # it knows NO_COLOR
-    if not console.is_terminal:
-        yield _plain()
-        return
-    columns = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
-    with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("checking", total=1.0)
-        yield lambda share, doing: bar.update(task, completed=share, description=doing)
-
-
-def _plain() -> Show:
-    told = time.monotonic()
-
-    def show(share: float, doing: str) -> None:
-        nonlocal told
-        if time.monotonic() - told >= _PLAIN_SECONDS:
-            told = time.monotonic()
-            click.echo(f"{share:4.0%} {doing}", err=True)
-
-    return show
-
-
 def _day(moment: int) -> str:
     return f"{datetime.fromtimestamp(moment / 1000, UTC):%Y-%m-%d %H:%M}"
-
-
-def _error(message: str, status: int) -> click.ClickException:
-    error = click.ClickException(message)
-    error.exit_code = status
-    return error

@@ -48,7 +48,7 @@ def test_fingerprint_follows_the_numbers_alone() -> None:
     assert renamed.fingerprint == BUILTIN.fingerprint
     basket = msgspec.structs.replace(BUILTIN.basket, b0=math.nextafter(BUILTIN.basket.b0, 9))
     assert msgspec.structs.replace(BUILTIN, basket=basket).fingerprint != BUILTIN.fingerprint
-    assert BUILTIN.fingerprint == "779e82e7098b"  # stable over runs and machines
+    assert BUILTIN.fingerprint == "bca14eb691f1"  # stable over runs and machines
 
 
 Change = Callable[[dict[str, Any]], object]
@@ -144,9 +144,10 @@ def test_the_log_is_the_published_one(log: fit_builtin.Log) -> None:
 
 
 def test_builtin_timing_is_the_optimum(log: fit_builtin.Log) -> None:
-    """No small change of a parameter is better."""
+    """But for the even tenth of the weights, no small change of a parameter is better."""
     gaps = fit_builtin.gaps_until(log)
-    prior = BUILTIN.timing
+    own = [(weight - 0.02) / 0.9 for weight in BUILTIN.timing.weights]
+    prior = msgspec.structs.replace(BUILTIN.timing, weights=(own[0], own[1], own[2], own[3], own[4]))
     here = fit_builtin.timing_ln_likelihood(prior, gaps)
     for name, change in (("mu0", 0.03), ("tau2", 0.03), ("a", 0.01), ("b", 0.02)):
         for sign in (-1, 1):

@@ -1,4 +1,4 @@
-"""The three feeds of one partition number, merged by event time (see DESIGN.md, "Time").
+"""The three feeds of one partition number, merged by event time (see streams/README.md, "Time").
 
 A record's effective time is the running maximum of event time in its own feed, so it never goes back. The next record
 is the head with the smallest effective time; heads of the same instant go in the order of tables.events.SOURCES. A head

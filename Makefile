@@ -23,7 +23,7 @@ lint: setup ## ruff and mypy, on everything
 	@$(BIN)/mypy
 
 test: lint ## lint, then every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2
 
 bench: setup ## throughput beside the client's limit, memory per customer
 	@$(BIN)/python -m tests.bench

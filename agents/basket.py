@@ -8,7 +8,7 @@ from agents.decisions import RuleRef, iso, trigger_id
 from agents.emitter import Emitter
 from agents.rules import BasketGrown, BasketShrinking, Rule, Rules
 from tables.basket import GROWN, SHRINKING, Basket
-from tables.customer import Customer
+from tables.customer import NEVER, Customer
 from tables.events import OrderCompleted
 from tables.parameters import BasketPrior
 
@@ -86,7 +86,7 @@ class Baskets:
             trigger_id=trigger_id(ref, case.customer_id, order.order_id),
             customer_id=case.customer_id,
             due=case.at,
-            since=0,
+            since=NEVER,
             order_id=order.order_id,
             evidence={
                 "total": order.total,

@@ -72,7 +72,11 @@ class Core:
         self.counts: Counter[str] = Counter()
         """Events that were not applied, by why: duplicate, repeated, ignored."""
         self._track = track_offsets
+        self._erased: dict[bytes, list[int]] = {}
+        """The offsets of who was erased in this batch: whoever comes back under that key in it goes on from them."""
         self._lateness: list[int] = []
+        self._woken = 0
+        """Customers that their timers have opened in this batch."""
         self._repurchase = Repurchase(rules, parameters, self.emitter)
         self._carts = Carts(rules, self.emitter)
         self._baskets = Baskets(rules, parameters.basket, self.emitter)
@@ -95,16 +99,22 @@ class Core:
         """Before this instant (epoch ms) no timer is due."""
         return min(self.states.next_wake, self._repurchase.plan_by)
 
+    def due_before(self, instant: int) -> bool:
+        """Whether a timer may be due before `instant` (epoch ms)."""
+        heap = self.states.heap
+        return self._repurchase.plan_by < instant or bool(heap and heap[0][0] < instant)
+
     def take(self, source: int, offset: int, key: bytes, event: AnyEvent, at: int) -> None:
         """Apply one event. `source` is its index in tables.events.SOURCES, `at` its event time in epoch ms.
 
         Timers due before it must have been fired: see `advance`.
         """
-        customer = self.states.open(key)
+        states = self.states
+        customer = states.open(key)
         if self._track:
             applied = customer.applied
             if applied is None:
-                customer.applied = applied = [-1, -1, -1]
+                customer.applied = applied = self._erased.pop(key, None) or [-1, -1, -1]
             if offset <= applied[source]:
                 self.counts["repeated"] += 1
                 return
@@ -118,12 +128,20 @@ class Core:
         self._handlers[event.__class__](event.customer_id, key, customer, event, at)
         wake = self._wake(customer)
         if wake < customer.wake:
-            self.states.arm(key, customer, wake)
+            states.arm(key, customer, wake)
+        if key not in self._repurchase.unplanned:
+            states.close(key, customer)
 
-    def advance(self, until: int, room: int, *, quiet: bool = False) -> bool:
-        """Fire the timers due before `until`, in order of due time; False when `room` decisions have gathered first.
+    def _close(self, key: bytes, customer: Customer) -> None:
+        """Nothing more to do to the customer for now, unless it waits to be planned."""
+        if key not in self._repurchase.unplanned:
+            self.states.close(key, customer)
 
-        `quiet`: time passes because an import goes by, which fires nothing for the customers that it brings.
+    def advance(self, until: int, room: int, *, live_from: int = 0) -> bool:
+        """Fire the timers due before `until`, in order of due time.
+
+        False when `room` decisions have gathered or as many customers were woken first: settle, and go on. `live_from`:
+        what was due before it passed by as an import, which fires nothing for the customers that it brings.
         """
         states, repurchase = self.states, self._repurchase
         while True:
@@ -131,16 +149,18 @@ class Core:
                 self._plan()
             if states.next_wake >= until:
                 return True
-            if len(self.emitter.decisions) >= room:
+            if len(self.emitter.decisions) >= room or self._woken >= room:
                 return False
             popped = states.pop()
             if popped is not None:
-                self._wake_up(*popped, quiet=quiet)
+                self._wake_up(*popped, live_from)
 
     def settle(self) -> Settled:
         """End a batch: plan who ordered, complete the sentences, pack what has changed."""
         self._plan()
         self._repurchase.finish()
+        self._woken = 0
+        self._erased.clear()
         lateness, self._lateness = self._lateness, []
         return Settled(self.states.changes(), self.emitter.take(), lateness)
 
@@ -151,36 +171,40 @@ class Core:
     # -- timers
 
     def _wake(self, customer: Customer) -> int:
+        wake = self._carts.wake(customer)
         orders = customer.orders
-        if orders is None:
-            return self._carts.wake(customer)
-        return min(self._repurchase.wake(orders), self._carts.wake(customer))
+        return wake if orders is None else min(wake, self._repurchase.wake(orders))
 
-    def _wake_up(self, due: int, key: bytes, customer: Customer, *, quiet: bool) -> None:
+    def _wake_up(self, due: int, key: bytes, customer: Customer, live_from: int) -> None:
         if due == 0:  # planned by other rules or parameters
+            self._woken += 1
             self.states.touch(key, customer)
             customer.wake = NEVER
             if customer.orders is not None:
                 self._repurchase.replan(key, customer, customer.orders)
             self.states.arm(key, customer, self._wake(customer))
+            self._close(key, customer)
             return
         wake = self._wake(customer)
         if wake > due:
             self.states.put_off(key, customer, wake)
             return
         self.states.touch(key, customer)
+        self._woken += 1
         self._lateness.append(self.emitter.now - due)
         customer_id = key.decode()
         if customer.orders is not None and self._repurchase.wake(customer.orders) <= due:
-            self._repurchase.fire(customer_id, customer, customer.orders, due, quiet=quiet)
+            self._repurchase.fire(customer_id, customer, customer.orders, due, live_from)
         if self._carts.wake(customer) <= due:
             self._carts.fire(customer_id, customer, due)
         customer.wake = NEVER
         self.states.arm(key, customer, self._wake(customer))
+        self._close(key, customer)
 
     def _plan(self) -> None:
         for key, customer, wake in self._repurchase.plan():
             self.states.arm(key, customer, wake)
+            self.states.close(key, customer)
 
     # -- purchases
 
@@ -197,10 +221,11 @@ class Core:
         orders = customer.orders = add_order(customer.orders, order)
         if at == orders.last_at:
             orders.imported = event.backfill
-            orders.muted_until = self.emitter.now if event.backfill else 0
+            orders.muted_until = 0
+        if event.backfill:  # what it makes due up to now is past, wherever among the orders it belongs
+            orders.muted_until = self.emitter.now
         customer.cart = empty_cart(customer.cart, at)
-        if customer.checkout is not None and customer.checkout.at <= at:
-            customer.checkout = None
+        _end_checkout(customer, at)
         customer.viewed = forget_views(customer.viewed, at)
         if customer.open:
             self.emitter.cancel_answered(customer_id, customer, at, "an order came", _cause(event, at, event.order_id))
@@ -224,22 +249,21 @@ class Core:
     def _item_removed(self, _id: str, _key: bytes, customer: Customer, event: CartItemRemoved, at: int) -> None:
         customer.cart = remove_item(customer.cart, event, at)
         if customer.cart.empty:
-            customer.checkout = None
+            _end_checkout(customer, at)
 
     def _cart_updated(self, _id: str, _key: bytes, customer: Customer, event: CartUpdated, at: int) -> None:
         customer.cart = replace_cart(customer.cart, event, at)
         if customer.cart.empty:
-            customer.checkout = None
+            _end_checkout(customer, at)
 
     def _cart_cleared(self, _id: str, _key: bytes, customer: Customer, _event: CartCleared, at: int) -> None:
         customer.cart = empty_cart(customer.cart, at)
-        if customer.checkout is not None and customer.checkout.at <= at:
-            customer.checkout = None
+        _end_checkout(customer, at)
 
     def _checkout_started(self, _id: str, _key: bytes, customer: Customer, event: CheckoutStarted, at: int) -> None:
         if customer.cart is not None and at < customer.cart.since:
             return
-        customer.cart, customer.checkout = start_checkout(customer.cart, event, at)
+        customer.cart, customer.checkout = start_checkout(customer.cart, customer.checkout, event, at)
 
     def _product_viewed(self, _id: str, _key: bytes, customer: Customer, event: ProductViewed, at: int) -> None:
         if event.backfill or (customer.cart is not None and at < customer.cart.since):
@@ -268,10 +292,18 @@ class Core:
             opened.since = 0
         self.emitter.cancel_answered(event.customer_id, customer, 0, "the customer was erased", cause)
         self._repurchase.forget(key)
+        if customer.applied is not None:
+            self._erased[key] = customer.applied
         self.states.erase(key)
 
     def _ignored(self, _id: str, _key: bytes, _customer: Customer, _event: CustomerMerged, _at: int) -> None:
         self.counts["ignored"] += 1
+
+
+def _end_checkout(customer: Customer, at: int) -> None:
+    """A purchase or an emptied cart at `at` ends the checkout that was open then."""
+    if customer.checkout is not None and customer.checkout.at <= at:
+        customer.checkout = None
 
 
 def _cause(event: OrderCompleted, at: int, order_id: str) -> dict[str, Any]:

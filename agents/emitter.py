@@ -6,7 +6,7 @@ from msgspec import UNSET
 
 from agents.decisions import Decision, RuleRef, Trigger, cancel, iso
 from agents.rules import Rule
-from tables.customer import MAX_OPEN, Customer, OpenTrigger
+from tables.customer import MAX_OPEN, NEVER, Customer, OpenTrigger
 
 
 class Emitter:
@@ -42,7 +42,8 @@ class Emitter:
         """A trigger due at `due`.
 
         Older than the rule's `max_age` it is suppressed as stale, so that neither a backfill nor a long outage floods
-        anybody; else it is remembered, and an order at or after `since` cancels it (0: nothing does).
+        anybody; else it is remembered, and an order at or after `since` cancels it (NEVER: none does; an erasure
+        cancels all).
         """
         fired = max(due, self.now)
         trigger = Trigger(
@@ -61,12 +62,12 @@ class Emitter:
         self.decisions.append(trigger)
         if fired - due > rule.max_age:
             trigger.suppressed_by = "stale"
-        elif since:
+        else:
             customer.open.append(
                 OpenTrigger(ref.name, ref.version, trigger_id, due, fired, fired + rule.expires, since)
             )
             if len(customer.open) > MAX_OPEN:
-                del customer.open[0]
+                customer.open.remove(min(customer.open, key=_expiry))
         return trigger
 
     def cancel_answered(
@@ -78,6 +79,10 @@ class Emitter:
             if at >= opened.since:
                 stamp = max(self.now, opened.fired_at)
                 self.decisions.append(cancel(opened, customer_id, stamp, reason, cause))
-            else:
+            elif opened.since < NEVER or opened.expires_at > at:
                 kept.append(opened)
         customer.open = kept
+
+
+def _expiry(opened: OpenTrigger) -> int:
+    return opened.expires_at

@@ -24,6 +24,7 @@ class _Told:
     """A trigger whose sentence and figures are still to be filled in, with the customer's rhythm as it was then."""
 
     trigger: Trigger
+    window: float
     horizon: int
     count: int
     gaps: int
@@ -46,7 +47,8 @@ class Repurchase:
         self._prior = parameters.timing
         self._version = parameters.version
         self._emit = emitter
-        self._unplanned: dict[bytes, Customer] = {}
+        self.unplanned: dict[bytes, Customer] = {}
+        """Who ordered and waits to be planned."""
         self._told: list[_Told] = []
         self.plan_by = NEVER
         """The event time before which the customers that ordered last must be planned."""
@@ -75,7 +77,7 @@ class Repurchase:
             orders.overdue_at = self._lapse(orders)
             if self._due.min_orders > 1:
                 return
-        self._unplanned[key] = customer
+        self.unplanned[key] = customer
         self.plan_by = min(self.plan_by, orders.last_at + DAY)
 
     def _lapse(self, orders: Orders) -> int:
@@ -84,14 +86,14 @@ class Repurchase:
 
     def forget(self, key: bytes) -> None:
         """The customer was erased."""
-        self._unplanned.pop(key, None)
+        self.unplanned.pop(key, None)
 
     def plan(self) -> list[tuple[bytes, Customer, int]]:
         """Set the due times of all that wait for it: (key, customer, wake) of each."""
-        if not self._unplanned:
+        if not self.unplanned:
             return []
-        waiting = [(key, customer, customer.orders) for key, customer in self._unplanned.items() if customer.orders]
-        self._unplanned.clear()
+        waiting = [(key, customer, customer.orders) for key, customer in self.unplanned.items() if customer.orders]
+        self.unplanned.clear()
         self.plan_by = NEVER
         if not waiting:
             return []
@@ -121,9 +123,9 @@ class Repurchase:
     def _overdue_days(rhythm: Rhythm, rule: RepurchaseOverdue | FirstPurchaseLapsed) -> Floats:
         return rhythm.overdue(rule.window, rule.horizon / DAY, rule.probability)
 
-    def fire(self, customer_id: str, customer: Customer, orders: Orders, due: int, *, quiet: bool) -> None:
-        """Tell what is due at `due`. `quiet`: an import passes by, which never fires."""
-        muted = orders.imported and (quiet or due <= orders.muted_until)
+    def fire(self, customer_id: str, customer: Customer, orders: Orders, due: int, live_from: int) -> None:
+        """Tell what is due at `due`, but not of an imported customer what was due before `live_from`."""
+        muted = due <= orders.muted_until or (orders.imported and due < live_from)
         if orders.due_at and orders.due_at <= due and not orders.told & DUE:
             orders.told |= DUE
             if not muted:
@@ -143,7 +145,7 @@ class Repurchase:
         due: int,
     ) -> None:
         last = orders.recent[-1]
-        horizon = self._overdue.horizon if isinstance(rule, RepurchaseDue) else rule.horizon
+        limits = self._overdue if isinstance(rule, RepurchaseDue) else rule
         ref = self._refs[rule.NAME]
         trigger = self._emit.trigger(
             customer,
@@ -156,7 +158,19 @@ class Repurchase:
             order_id=last.order_id,
             evidence={"orders": orders.count, "last_order_at": iso(orders.last_at), "last_order_event": last.event_id},
         )
-        self._told.append(_Told(trigger, horizon, orders.count, orders.gaps, orders.s1, orders.s2, orders.last_at, due))
+        self._told.append(
+            _Told(
+                trigger,
+                limits.window,
+                limits.horizon,
+                orders.count,
+                orders.gaps,
+                orders.s1,
+                orders.s2,
+                orders.last_at,
+                due,
+            )
+        )
 
     def finish(self) -> None:
         """Fill in figures and sentences of what was told since the last time, all at once."""
@@ -171,7 +185,7 @@ class Repurchase:
         )
         ages = np.array([(t.due_at - t.last_at) / DAY for t in told])
         low, typical, high = (rhythm.window(p).tolist() for p in (0.1, 0.5, 0.9))
-        window = rhythm.window(self._overdue.window).tolist()
+        windows = {p: rhythm.window(p).tolist() for p in sorted({t.window for t in told})}
         silent = {h: rhythm.p_silent(ages, h / DAY).tolist() for h in sorted({t.horizon for t in told})}
         for i, t in enumerate(told):
             horizon = t.horizon
@@ -180,8 +194,8 @@ class Repurchase:
                 "usual_days_low": round(low[i], 1),
                 "usual_days_high": round(high[i], 1),
                 "days_since_last_order": round(float(ages[i]), 1),
-                "window_days": round(window[i], 1),
-                "window": self._overdue.window,
+                "window_days": round(windows[t.window][i], 1),
+                "window": t.window,
                 "horizon_days": round(horizon / DAY, 1),
                 "p_no_order": round(silent[horizon][i], 3),
                 "parameters": self._version,

@@ -14,6 +14,7 @@ from streams.partition import Partition
 from streams.pipeline import FloodGuard
 from streams.recovery import CustomersTable, TableManager
 from streams.settings import Settings
+from streams.status import Status
 from streams.transport import URL_SCHEME
 from streams.writer import make_writer
 from tables.parameters import Parameters
@@ -29,6 +30,7 @@ def build_app(
     *,
     partitions: Mapping[str, int],
     metrics: Metrics,
+    status: Status,
     clock: Clock,
     fatal: Callable[[int, str], None],
     on_live: Callable[[set[int]], None],
@@ -56,7 +58,7 @@ def build_app(
         web_enabled=False,
         autodiscover=False,
     )
-    app.offbeat_settings = settings
+    app.offbeat_settings, app.offbeat_fatal = settings, fatal
     flood = FloodGuard(settings.dead_letter_share)
     manager = app.tables
     manager.sources = set(settings.sources)
@@ -74,6 +76,7 @@ def build_app(
             writer=make_writer(settings, number, partitions),
             flood=flood,
             metrics=metrics,
+            status=status,
             clock=clock,
             next_epoch=next_epoch,
             owned=lambda: manager.owned is not None,

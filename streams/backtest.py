@@ -9,6 +9,7 @@ from agents.decisions import Cancellation, Decision
 from agents.rules import Rules
 from streams.decode import RejectedError, decoder
 from streams.logs import LogLine, Rejected
+from tables.customer import NEVER
 from tables.events import SOURCES, TimeMark
 from tables.parameters import Parameters
 
@@ -48,7 +49,7 @@ def backtest(
     core, tally = Core(rules, parameters), Tally()
     decoders = {source: decoder(source) for source in SOURCES}
     indices = {source: index for index, source in enumerate(SOURCES)}
-    reached = 0
+    reached, live_from = 0, NEVER
 
     def settle() -> None:
         settled = core.settle()
@@ -65,14 +66,16 @@ def backtest(
             continue
         if isinstance(event, TimeMark):
             continue
+        if not event.backfill:
+            live_from = min(live_from, line.effective)
         if core.next_due < line.effective:
-            core.advance(line.effective, _NO_LIMIT, quiet=event.backfill)
+            core.advance(line.effective, _NO_LIMIT, live_from=live_from)
         core.emitter.now = reached = line.effective
         core.take(indices[line.source], number, line.key, event, at)
         tally.events += 1
         if not tally.events % BATCH:
             settle()
-    core.advance(reached + 1, _NO_LIMIT)
+    core.advance(reached + 1, _NO_LIMIT, live_from=live_from)
     settle()
     tally.customers = len(core.states)
     return tally

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.errors import ChangelogError
 from streams.mark import Mark, Position, decode_mark, encode_mark
+from streams.records import as_parsed
 from streams.settings import Settings
 from tables.states import Change
 
@@ -50,6 +51,7 @@ async def read_changelog(
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
+        value_deserializer=as_parsed,
         max_partition_fetch_bytes=8 << 20,
         retry_backoff_ms=20,
         fetch_max_wait_ms=50,
@@ -75,6 +77,7 @@ async def read_changelog(
                     mark = _read_mark(settings, number, record.value)
                 elif key == FENCE and record.value == wanted:
                     restore(changes)
+                    progress(len(records))
                     return mark
             if records:
                 restore(changes)

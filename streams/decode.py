@@ -72,9 +72,12 @@ def parse_time(text: str) -> int:
 
 
 def _out_of_range(at: int) -> str:
+    shown = str(at)
+    if len(shown) > 40:
+        shown = f"{shown[:30]}... ({len(shown)} characters)"
     if at < EARLIEST:
-        return f"occurred_at {at} lies before 1990 (milliseconds are wanted, not seconds)"
-    return f"occurred_at {at} lies more than 1 h ahead"
+        return f"occurred_at {shown} lies before 1990 (milliseconds are wanted, not seconds)"
+    return f"occurred_at {shown} lies more than 1 h ahead"
 
 
 def _reason(source: str, value: bytes | None, exc: Exception) -> tuple[str, str]:

@@ -3,6 +3,8 @@
 import msgspec
 from msgspec import Struct
 
+from tables.customer import NEVER
+
 
 class Position(Struct, array_like=True, frozen=True):
     """Where to go on in a source: the next offset, and the effective time that its feed had reached (epoch ms)."""
@@ -16,6 +18,8 @@ class Mark(Struct, frozen=True):
     """By source (tables.events.SOURCES)."""
     now: int = 0
     """When decisions were last made: event time in a replay, else the wall clock; epoch ms."""
+    live_from: int = NEVER
+    """The effective time of the first record that was not an import (replay), epoch ms."""
 
 
 encode_mark = msgspec.json.Encoder().encode

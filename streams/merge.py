@@ -95,17 +95,27 @@ class Merge:
 
     def head(self) -> Entry | None:
         """The next record, not taken off; None when none may be taken yet."""
+        turn = self._turn()
+        return turn[0] if turn else None
+
+    def _turn(self) -> tuple[Entry, int] | None:
+        """The next record, and its `_limit`; None when none may be taken yet."""
         best = None
         for feed in self.feeds:
             # feeds are in the order of SOURCES: of the same instant the first one stays
-            if feed.entries and (best is None or feed.entries[0].effective < best.effective):
-                best = feed.entries[0]
-        return best if best is not None and best.effective < self._limit(best) else None
+            if feed.entries:
+                entry = feed.entries[0]
+                if best is None or entry.effective < best.effective:
+                    best = entry
+        if best is None:
+            return None
+        limit = self._limit(best)
+        return (best, limit) if best.effective < limit else None
 
     def run(self) -> Iterator[Entry]:
         """The records that may be taken now, in order; each is taken off when the one after it is asked for."""
-        while (first := self.head()) is not None:
-            limit = self._limit(first)
+        while (turn := self._turn()) is not None:
+            first, limit = turn
             arrived = first.arrived
             feed = self.feeds[first.source]
             entries = feed.entries
@@ -119,9 +129,9 @@ class Merge:
 
     def _limit(self, entry: Entry) -> int:
         """Records of the entry's feed that arrived with it may be taken while their effective time is below this."""
-        limit = NEVER
+        limit, own = NEVER, entry.source
         for source, feed in enumerate(self.feeds):
-            if source == entry.source:
+            if source == own:
                 continue
             if feed.entries:
                 bound = feed.entries[0].effective
@@ -130,5 +140,8 @@ class Merge:
             else:
                 bound = feed.frontier
             # at the same instant the earlier of SOURCES goes first
-            limit = min(limit, bound + 1 if entry.source < source else bound)
+            if own < source:
+                bound += 1
+            if bound < limit:  # noqa: PLR1730 - asked for every other record; min() takes four times as long
+                limit = bound
         return limit

@@ -11,20 +11,23 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from uuid import uuid4
 
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import IllegalStateError, KafkaConnectionError, KafkaError, KafkaTimeoutError
 
 from agents.core import Core
 from streams.changelog import fence_record, mark_record, offsets, read_changelog
 from streams.clock import Clock
-from streams.errors import FencedError, StopError
+from streams.errors import StopError
 from streams.mark import Mark, Position
-from streams.messages import MessageWriter
+from streams.messages import Headers, MessageWriter
 from streams.metrics import Metrics
 from streams.pipeline import FloodGuard, Outcome, Pipeline
 from streams.positions import go_on_from
+from streams.refusals import refusal
 from streams.settings import Settings
+from streams.status import PartitionStatus, Status
 from streams.transport import Batch, Consumer
 from streams.writer import Row, Writer
 from tables.events import SOURCES
@@ -34,7 +37,12 @@ log = logging.getLogger(__name__)
 BACKLOG = 20_000
 """Records of one source that may wait for another source before no more of it are fetched."""
 GIVE_UP_SECONDS = 60.0
+"""How long taking over may fail while the brokers answer. Brokers that are away are waited for."""
+GIVE_UP_BATCHES = 5
+"""How often a batch may fail in a row for a reason that does not pass."""
+NO_HEADERS: Headers = []
 GROUP_COMMIT_SECONDS = 1.0
+GROUP_COMMIT_PATIENCE = 2.0
 
 
 class Partition:
@@ -50,6 +58,7 @@ class Partition:
         writer: Writer,
         flood: FloodGuard,
         metrics: Metrics,
+        status: Status,
         clock: Clock,
         next_epoch: Callable[[], int],
         owned: Callable[[], bool],
@@ -63,12 +72,15 @@ class Partition:
         self.epoch = 0
         self._settings, self._consumer, self._new_core, self._writer = settings, consumer, new_core, writer
         self._flood, self._metrics, self._clock, self._next_epoch = flood, metrics, clock, next_epoch
-        self._owned = owned
+        self._owned, self._status = owned, status
         self._messages = MessageWriter(settings)
         self._sources = dict(zip(SOURCES, settings.sources, strict=True))
         self._wall = settings.clock == "wall"
         self._group_due = 0.0
-        self._dropped = False
+        self._group_told: dict[str, int] = {}
+        self._failures = 0
+        self.dropped = False
+        """It is somebody else's now, or nobody's: what still goes on for it counts no longer."""
         self.pipeline: Pipeline | None = None
 
     # -- taking over
@@ -77,6 +89,7 @@ class Partition:
         """Take the partition over and restore it. Raises `FencedError`, `StopError`, StateError, KafkaError."""
         began = time.monotonic()
         self.stale = False
+        self._progress().restoring()
         await self._writer.open()
         token = uuid4().hex
         await self._writer.write([(*fence_record(token), [])], {}, {})
@@ -86,7 +99,11 @@ class Partition:
         )
         core.states.ready()
         pipeline = Pipeline(core, self._flood, wall=self._wall)
-        pipeline.seek(await self._positions(mark), mark.now if mark else 0)
+        positions = await self._positions(mark)
+        if mark:
+            pipeline.seek(positions, mark.now, mark.live_from)
+        else:
+            pipeline.seek(positions)
         self.pipeline = pipeline
         seconds = time.monotonic() - began
         self._metrics.takeovers.inc()
@@ -115,15 +132,28 @@ class Partition:
 
     async def start(self) -> None:
         """Begin to take events."""
-        self.live = self._owned() and await self.seek() and self._owned() and not self._dropped
+        self.live = self._owned() and await self.seek() and self._owned() and not self.dropped
+        if self.live:
+            self._progress().live(None, 0)
+            self._gauge(self._need())
+
+    def _progress(self) -> PartitionStatus:
+        return self._status.partitions.setdefault(self.number, PartitionStatus())
 
     # -- giving up
 
     async def drop(self) -> None:
         """It is somebody else's: forget everything, send nothing more."""
-        self._dropped = True
+        self.dropped = True
         await self.close()
         self._metrics.gone(self.number, tuple(self._sources.values()))
+        self._status.partitions.pop(self.number, None)
+
+    async def finish(self) -> None:
+        """The worker stops: tell the group where it stands."""
+        if self.pipeline is not None and not self.lock.locked():
+            self._group_due = 0.0
+            await self._commit_group(self.pipeline)
 
     async def close(self) -> None:
         self.live = False
@@ -169,28 +199,30 @@ class Partition:
                     self._count(pipeline, outcome, time.perf_counter() - began)
                 if not pipeline.more:
                     break
+            self._gauge(pipeline)
             await self._commit_group(pipeline)
         except asyncio.CancelledError:
             self.live, self.stale = False, True
             raise
-        except (KafkaError, TimeoutError, RuntimeError, OSError) as exc:
-            if isinstance(exc, FencedError) or not _mendable(exc):
-                raise
+        except (KafkaError, TimeoutError, OSError) as exc:  # what the brokers do; our own errors are not caught
             await self._rebuild(exc)
 
     def _hear_ends(self, pipeline: Pipeline) -> None:
         ends = self._consumer.thread.ends(self.number, self._sources.values())
+        lags = 0
         for index, topic in enumerate(self._sources.values()):
             if topic in ends:
                 end, at = ends[topic]
                 pipeline.complete(index, end, at)
                 lag = max(0, end - pipeline.merge.feeds[index].position[0])
                 self._metrics.lag.labels(topic, str(self.number)).set(lag)
+                lags += lag
+        self._progress().live(lags, sum(feed.position[0] for feed in pipeline.merge.feeds))
 
     async def _commit(self, outcome: Outcome) -> None:
-        states: list[Row] = [(key, value, []) for key, value in outcome.settled.changes]
+        states: list[Row] = [(key, value, NO_HEADERS) for key, value in outcome.settled.changes]
         if outcome.positions:
-            states.append((*mark_record(Mark(outcome.positions, outcome.now)), []))
+            states.append((*mark_record(Mark(outcome.positions, outcome.now, outcome.live_from)), NO_HEADERS))
         outputs: dict[str, list[Row]] = defaultdict(list)
         for decision in outcome.decisions:
             message = self._messages.decision(decision)
@@ -202,10 +234,16 @@ class Partition:
         await self._writer.write(states, outputs, offsets(outcome.positions, self._settings))
 
     async def _commit_group(self, pipeline: Pipeline) -> None:
-        """Without transactions the group's offsets follow behind."""
-        if self._settings.delivery == "at_least_once" and time.monotonic() >= self._group_due:
-            self._group_due = time.monotonic() + GROUP_COMMIT_SECONDS
-            await self._consumer.thread.commit_group(self.number, offsets(pipeline.positions, self._settings))
+        """Without transactions the group's offsets follow behind. They are for people: failing does no harm."""
+        if self._settings.delivery != "at_least_once" or time.monotonic() < self._group_due:
+            return
+        self._group_due = time.monotonic() + GROUP_COMMIT_SECONDS
+        told = offsets(pipeline.positions, self._settings)
+        if told != self._group_told and not self._consumer.thread.away:
+            with suppress(KafkaError, TimeoutError):
+                async with asyncio.timeout(GROUP_COMMIT_PATIENCE):
+                    await self._consumer.thread.commit_group(self.number, told)
+                self._group_told = told
 
     def _count(self, pipeline: Pipeline, outcome: Outcome, seconds: float) -> None:
         metrics, number = self._metrics, str(self.number)
@@ -214,9 +252,15 @@ class Partition:
         for why, count in pipeline.core.counts.items():
             metrics.unchanged.labels(why).inc(count)
         pipeline.core.counts.clear()
+        self._failures = 0
+        metrics.reached.labels(number).set(outcome.now / 1000)
+
+    def _gauge(self, pipeline: Pipeline) -> None:
+        if self.dropped:
+            return
+        metrics, number = self._metrics, str(self.number)
         metrics.customers.labels(number).set(len(pipeline.core.states))
         metrics.waiting.labels(number).set(pipeline.merge.waiting)
-        metrics.reached.labels(number).set(outcome.now / 1000)
         metrics.live.labels(number).set(1)
 
     def release(self) -> None:
@@ -236,34 +280,47 @@ class Partition:
         return self.pipeline
 
     async def _rebuild(self, exc: BaseException) -> None:
-        """The outcome is unknown: take the partition over from ourselves."""
+        """The outcome is unknown: take the partition over from ourselves. Raises `StopError` when that is of no use."""
         self.live = False
         self._metrics.batches_failed.inc()
         self._metrics.live.labels(str(self.number)).set(0)
+        self._failures += 1
+        self._refuse(exc)
+        if self._failures >= GIVE_UP_BATCHES and not _passes(exc):
+            raise StopError(f"partition {self.number}: a batch cannot be made durable: {exc!r}; see the brokers' log")
         log.error("partition %d: a batch failed, taking the partition over anew: %r", self.number, exc)
         await self.close()
         await asyncio.sleep(0.1)
         await self.open_patiently()
-        if not self._dropped:
+        if not self.dropped:
             await self.start()
 
     async def open_patiently(self) -> None:
         """`open`, again and again while the brokers are in trouble. Raises what it does, but for KafkaError."""
-        deadline, pause = time.monotonic() + GIVE_UP_SECONDS, 0.1
-        while not self._dropped:
+        deadline, pause, said = time.monotonic() + GIVE_UP_SECONDS, 0.1, ""
+        while not self.dropped:
             try:
                 await self.open()
             except (KafkaError, TimeoutError, OSError) as exc:
-                log.warning("partition %d: cannot be taken over yet: %r", self.number, exc)
                 await self.close()
-                if time.monotonic() > deadline:
+                self._refuse(exc)
+                if said != (said := type(exc).__name__):
+                    log.warning("partition %d: cannot be taken over yet: %r; trying again", self.number, exc)
+                if self._consumer.thread.away or isinstance(exc, KafkaConnectionError):
+                    deadline = time.monotonic() + GIVE_UP_SECONDS
+                elif time.monotonic() > deadline:
                     raise StopError(f"partition {self.number} cannot be taken over: {exc!r}") from exc
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, 2.0)
             else:
                 return
 
+    def _refuse(self, exc: BaseException) -> None:
+        """Raises `StopError` for what the brokers refuse for good."""
+        if (found := refusal(exc, self._settings)) is not None:
+            raise StopError(found[1]) from exc
 
-def _mendable(exc: BaseException) -> bool:
-    """What the brokers do may pass; what our own code or the data does will not."""
-    return isinstance(exc, KafkaError | TimeoutError | OSError)
+
+def _passes(exc: BaseException) -> bool:
+    """Whether an error may be gone the next time."""
+    return not isinstance(exc, KafkaError) or exc.retriable or isinstance(exc, KafkaTimeoutError)

@@ -16,6 +16,7 @@ from streams.decode import RejectedError, decoder
 from streams.errors import FloodError
 from streams.mark import Position
 from streams.merge import Entry, Merge, Rejected
+from tables.customer import NEVER
 from tables.events import SOURCES, AnyEvent, TimeMark, type_name
 
 ROOM = 5_000
@@ -83,6 +84,8 @@ class Outcome:
     """Per source: where to go on from. All of them, or none when none has moved."""
     now: int
     """Event time reached, epoch ms."""
+    live_from: int
+    """See Mark."""
     events: Counter[str] = field(default_factory=Counter)
     """Events taken, by type."""
 
@@ -105,8 +108,8 @@ class Pipeline:
         self._flood = flood
         self._decoders = [decoder(source) for source in SOURCES]
         self._positions: dict[str, Position] = {}
-        self._importing = False
-        """What came last was an import, so time passes on its account."""
+        self._live_from = 0 if wall else NEVER
+        """Before it time passes on account of an import, so customers whose orders it brings are left in peace."""
         self.more = False
         """The last batch was full: there is more to do without new records."""
 
@@ -115,14 +118,15 @@ class Pipeline:
         """Per source: where the last durable outcome went on from."""
         return self._positions
 
-    def seek(self, positions: Mapping[str, Position], now: int = 0) -> None:
-        """Begin at these positions, with empty feeds."""
+    def seek(self, positions: Mapping[str, Position], now: int = 0, live_from: int = NEVER) -> None:
+        """Begin at these positions, with empty feeds. `now`, `live_from`: as the mark has them."""
         self.merge = Merge(wall=self._wall)
         for source, feed in zip(SOURCES, self.merge.feeds, strict=True):
             feed.fetched, feed.frontier = positions[source].offset, positions[source].frontier
             feed.taken = feed.frontier
         self._positions = dict(positions)
         self.core.emitter.now = max(self.core.emitter.now, now)
+        self._live_from = min(self._live_from, live_from)
 
     def feed(self, source: int, records: Iterable[Record], end: int, arrived: int, wall: int) -> None:
         """Queue records of one source up to the offset `end`. `arrived`, `wall`: epoch ms.
@@ -137,11 +141,13 @@ class Pipeline:
             try:
                 found, at = decode(key, value, wall)
             except RejectedError as exc:
-                event, at = Rejected(key, value, tuple(record.headers), exc.kind, str(exc)), frontier
+                # without a time of its own it is late: where it stands in the merge is kept with its position
+                event, at = Rejected(key, value, tuple(record.headers), exc.kind, str(exc)), 0
             else:
-                if at > frontier:
+                if at > frontier:  # noqa: PLR1730 - asked for every record; max() takes four times as long
                     frontier = at
-                    self._importing = found.backfill
+                if frontier < self._live_from and not found.backfill:
+                    self._live_from = frontier
                 if isinstance(found, TimeMark):
                     continue
                 event = found
@@ -170,12 +176,12 @@ class Pipeline:
         self.more = False
         for entry in self.merge.run():
             event, effective = entry.event, entry.effective
-            if len(dead) >= ROOM or len(emitter.decisions) >= ROOM:
+            if len(emitter.decisions) >= ROOM or len(dead) >= ROOM:
                 self.more = True
                 break
-            if core.next_due < effective:
+            if core.due_before(effective):
                 until = min(effective, wall + 1) if wall_clock else effective
-                if not core.advance(until, ROOM, quiet=not isinstance(event, Rejected) and event.backfill):
+                if not core.advance(until, ROOM, live_from=self._live_from):
                     self.more = True
                     break
             if not wall_clock:
@@ -190,7 +196,7 @@ class Pipeline:
                 core.take(entry.source, entry.offset, entry.key, event, entry.at)
         self._flood.good(taken.total() - understood)
         if not self.more:
-            self.more = not core.advance(min(self.merge.reached, wall + 1), ROOM, quiet=self._importing)
+            self.more = not core.advance(min(self.merge.reached, wall + 1), ROOM, live_from=self._live_from)
         return self._outcome(dead, taken)
 
     def _outcome(self, dead: list[DeadLetter], taken: Counter[type[Struct]]) -> Outcome:
@@ -198,7 +204,7 @@ class Pipeline:
         if positions == self._positions:
             positions = {}
         events = Counter({type_name(kind): count for kind, count in taken.items()})
-        return Outcome(self.core.settle(), dead, positions, self.core.emitter.now, events)
+        return Outcome(self.core.settle(), dead, positions, self.core.emitter.now, self._live_from, events)
 
     def done(self, outcome: Outcome) -> None:
         """The outcome is durable."""

@@ -7,7 +7,7 @@ from streams.mark import Mark, Position
 from streams.settings import Settings
 from tables.events import SOURCES
 
-_ANEW = "to build the state anew from the sources, delete the changelog and the group's offsets"
+ANEW = "to build the state anew from the sources, delete the changelog and the group's offsets"
 
 
 def go_on_from(
@@ -31,18 +31,18 @@ def go_on_from(
             if group:
                 raise StopError(
                     f"{place}: group {settings.group_id} has committed offset {group}, but {settings.changelog} holds "
-                    f"no state: it was lost, or is another one. Set it right; or, {_ANEW}"
+                    f"no state: it was lost, or is another one. Set it right; or, {ANEW}"
                 )
             position = Position(first)
         elif group is not None and group > position.offset:
             raise StopError(
                 f"{place}: group {settings.group_id} has committed offset {group}, but {settings.changelog} only knows "
-                f"{position.offset}: it has lost records. Set it right; or, {_ANEW}"
+                f"{position.offset}: it has lost records. Set it right; or, {ANEW}"
             )
         elif position.offset < first:
             raise StopError(
                 f"{place}: the next offset is {position.offset}, but the topic begins at {first}: "
-                f"{first - position.offset} events were deleted unread. Nothing was skipped yet; {_ANEW}"
+                f"{first - position.offset} events were deleted unread. Nothing was skipped yet; {ANEW}"
             )
         found[source] = position
     return found

@@ -91,14 +91,19 @@ class CustomersTable(faust.Table):
                     partition.release()
 
     async def guarded(self, partition: Partition, work: Any) -> None:
-        """Await `work`; what the worker must not survive ends it."""
+        """Await `work`; what the worker must not survive ends it, unless the partition was dropped meanwhile."""
         try:
             await work
-        except FencedError as exc:
-            self.fatal(75, f"partition {partition.number} has another owner: {exc}")
-        except (StopError, StateError) as exc:
-            self.fatal(1, str(exc))
         except Exception as exc:  # noqa: BLE001 - a bug must not skip events: the process ends, the batch comes again
+            if not partition.dropped:
+                self._end(partition, exc)
+
+    def _end(self, partition: Partition, exc: Exception) -> None:
+        if isinstance(exc, FencedError):
+            self.fatal(75, f"partition {partition.number} has another owner: {exc}")
+        elif isinstance(exc, StopError | StateError):
+            self.fatal(1, str(exc))
+        else:
             self.fatal(70, f"partition {partition.number}: {type(exc).__name__}: {exc}")
 
     @Service.task  # type: ignore[untyped-decorator]
@@ -148,6 +153,8 @@ class CustomersTable(faust.Table):
 
     async def on_stop(self) -> None:
         await self.drain(5)
+        for partition in self.partitions_held.values():
+            await partition.finish()
         for partition in self.partitions_held.values():
             await partition.drop()
         await super().on_stop()

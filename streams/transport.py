@@ -6,14 +6,22 @@ aiokafka 0.14.0; the private attributes used are marked.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as stock
 from faust.types import TP, ConsumerMessage
+from mode import Service
 
+from streams.groupwatch import GroupWatch
+from streams.pipeline import Record
+from streams.positions import ANEW
+from streams.records import as_parsed
 from streams.settings import Settings
 
 URL_SCHEME = "offbeat"
@@ -22,6 +30,10 @@ TRANSPORTS.aliases[URL_SCHEME] = f"{__name__}:Transport"
 FETCH_WAIT_MS = 100
 """How long the broker may hold a fetch that finds nothing: what a quiet feed delays the news that it is complete."""
 FETCH_BYTES = 4 << 20
+LOOK_SECONDS = 0.5
+"""How often the group is looked after."""
+CONNECT_SECONDS = 1.0
+"""Between two attempts to reach a broker at the start."""
 
 
 class Span:
@@ -29,7 +41,7 @@ class Span:
 
     __slots__ = ("arrived", "end", "records", "start")
 
-    def __init__(self, start: int | None, end: int, arrived: int, records: list[ConsumerRecord]) -> None:
+    def __init__(self, start: int | None, end: int, arrived: int, records: list[Record]) -> None:
         self.start = start
         self.end = end
         self.arrived = arrived
@@ -53,8 +65,41 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._watch = GroupWatch(self.app.offbeat_settings, self.app.offbeat_fatal)
         self._next: dict[TopicPartition, int] = {}
         self._epochs: dict[int, int] = {}
+
+    @property
+    def away(self) -> bool:
+        """No broker answers for the group. Callable from any thread."""
+        return self._watch.away
+
+    async def on_start(self) -> None:
+        """Connect; the brokers may have gone away since they were waited for."""
+        self.time_started = time.monotonic()
+        while not self.should_stop:
+            consumer = self._create_consumer(loop=self.thread_loop)
+            try:
+                await consumer.start()
+            except KafkaError as exc:
+                await consumer.stop()
+                self._watch.hear(exc)
+                await self.sleep(CONNECT_SECONDS)
+            else:
+                self._consumer = consumer
+                return
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group; without brokers aiokafka's fetcher is cancelled while it closes, and says so."""
+        with suppress(asyncio.CancelledError, KafkaError):
+            await super().on_thread_stop()
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _look_after_group(self) -> None:
+        while not self.should_stop:
+            await self.sleep(LOOK_SECONDS)
+            if self._consumer is not None:
+                self._watch.look(self._consumer)
 
     def _create_worker_consumer(self, _transport: "Transport") -> AIOKafkaConsumer:
         settings: Settings = self.app.offbeat_settings
@@ -66,8 +111,10 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
             # Faust's own: it keeps the same partition numbers of all topics together, aiokafka's does not
             partition_assignment_strategy=[self._assignor],
             enable_auto_commit=False,
-            auto_offset_reset="earliest",
+            # positions are set by who takes a partition over; one that is not there must not be passed in silence
+            auto_offset_reset="none",
             isolation_level="read_committed",
+            value_deserializer=as_parsed,
             max_poll_records=self.app.conf.broker_max_poll_records,
             max_partition_fetch_bytes=FETCH_BYTES,
             fetch_max_wait_ms=FETCH_WAIT_MS,
@@ -84,7 +131,18 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
         timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
         max_records: int | None = None,
     ) -> dict[int, Batch]:
-        records = await super()._fetch_records(consumer, active_partitions, timeout=timeout, max_records=max_records)
+        try:
+            records = await super()._fetch_records(
+                consumer, active_partitions, timeout=timeout, max_records=max_records
+            )
+        except NoOffsetForPartitionError:  # not taken over yet
+            return {}
+        except OffsetOutOfRangeError as exc:
+            self._out_of_range(exc.args[0])
+            return {}
+        except KafkaError as exc:
+            self._watch.hear(exc)
+            return {}
         assignment = consumer._subscription.subscription.assignment  # noqa: SLF001 - no public way to the fetch time
         batches: dict[int, Batch] = {}  # no await from here on: a seek cannot come in between
         if assignment is None:
@@ -104,6 +162,15 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
                 batch.spans[tp.topic] = Span(start, end, state.timestamp or 0, found)
                 self._next[key] = end
         return batches
+
+    def _out_of_range(self, places: Mapping[TopicPartition, int]) -> None:
+        (tp, offset), *_ = places.items()
+        if self._next.get(tp) == offset:  # else it is a committed one, before anybody has taken the partition over
+            self.app.offbeat_fatal(
+                1,
+                f"{tp.topic}[{tp.partition}]: offset {offset}, the next to be taken, is not there: events were deleted "
+                f"unread, or the topic was made anew. Nothing was skipped yet; {ANEW}",
+            )
 
     def ends(self, number: int, topics: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Per topic: (end offset, when the broker said so in epoch ms). Callable from any thread."""

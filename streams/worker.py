@@ -4,135 +4,135 @@ import asyncio
 import gc
 import logging
 import os
-import signal
 import sys
-import time
+import threading
 from contextlib import ExitStack
-from types import FrameType
-from typing import NoReturn
-
-import faust
+from typing import Any, NoReturn
 
 from agents.rules import Rules, load_rules
 from streams import __version__
-from streams.app import build_app
 from streams.clock import WallClock
-from streams.errors import StopError
+from streams.journal import hush, set_up_logging
 from streams.metrics import Metrics
 from streams.metricserver import serve_metrics
 from streams.settings import Settings
+from streams.startup import check_topics, wait_for_brokers
 from streams.status import Status
-from streams.topicplan import Cluster, compare
-from streams.topics import BrokerError, look
-from tables.parameters import BUILTIN, Parameters, load_parameters
+from streams.stopping import StopSignal
+from streams.topicplan import Cluster
+from tables.parameters import Parameters, parameters_named
 
 log = logging.getLogger(__name__)
 
 READY = "offbeat worker ready"
-_WAIT_SECONDS = 2.0
-_STOP_SECONDS = 20.0
+_STOP_SECONDS = 9.0
+_STOP_SECONDS_IDLE = 2.0
+"""Without partitions, or without brokers, there is nothing to end in order."""
 
 
-class TopicsError(StopError):
-    """The topics are not as the worker needs them; one line that says how to mend it."""
+def run_worker(settings: Settings, stop: StopSignal) -> int:
+    """Run until told to stop; the exit status.
 
-
-def run_worker(settings: Settings) -> int:
-    """Run until SIGTERM or SIGINT; the exit status. Raises RulesError, ParametersError, SettingsError, TopicsError."""
-    _set_up_logging(settings.log_level)
+    Raises RulesError, ParametersError, SettingsError, TopicsError, RefusedError.
+    """
+    set_up_logging(settings.log_level)
     rules = load_rules(settings.rules) if settings.rules else Rules()
-    parameters = parameters_of(settings)
+    parameters = parameters_named(settings.parameters)
     for warning in rules.warnings():
         log.warning("%s", warning)
-    previous = signal.signal(signal.SIGTERM, _leave)
-    cluster = wait_for_brokers(settings)
-    signal.signal(signal.SIGTERM, previous)
-    check_topics(settings, cluster)
-    return asyncio.run(_serve(settings, rules, parameters, cluster))
+    status = asyncio.run(_serve(settings, rules, parameters, stop))
+    stop.deafen()
+    return status
 
 
-def parameters_of(settings: Settings) -> Parameters:
-    """The population parameters that the settings name. Raises ParametersError."""
-    if settings.parameters is None or str(settings.parameters) == "builtin":
-        return BUILTIN
-    return load_parameters(settings.parameters)
-
-
-def wait_for_brokers(settings: Settings) -> Cluster:
-    """What is there, as soon as a broker answers."""
-    said = ""
-    while True:
-        try:
-            return look(settings)
-        except BrokerError as exc:
-            if str(exc) != said:
-                said = str(exc)
-                log.warning("waiting: %s", said)
-            time.sleep(_WAIT_SECONDS)
-
-
-def check_topics(settings: Settings, cluster: Cluster) -> None:
-    """Raises `TopicsError` when the worker cannot do with the topics as they are."""
-    musts = []
-    for difference in compare(settings, cluster):
-        if difference.must:
-            musts.append(difference)
-        else:
-            log.warning("topic %s %s; %s", difference.topic, difference.what, difference.advice)
-    if musts:
-        first = musts[0]
-        more = f" (and {len(musts) - 1} more: offbeat topics check)" if len(musts) > 1 else ""
-        raise TopicsError(f"topic {first.topic} {first.what}{more}; {first.advice}")
-
-
-async def _serve(settings: Settings, rules: Rules, parameters: Parameters, cluster: Cluster) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+async def _serve(settings: Settings, rules: Rules, parameters: Parameters, stop: StopSignal) -> int:
     metrics, status = Metrics(), Status()
     metrics.info.labels(__version__, settings.delivery).set(1)
     with ExitStack() as stack:
         if settings.metrics:
             stack.enter_context(serve_metrics(settings.metrics, metrics.registry, status))
-        app = build_app(
-            settings,
-            rules,
-            parameters,
-            partitions={name: found.partitions for name, found in cluster.found.items()},
-            metrics=metrics,
-            clock=WallClock(),
-            fatal=_fatal,
-            on_live=lambda numbers: _live(status, numbers),
-        )
-        _keep_garbage_collector_away()
-        crashed = await _run(app, stop, status)
-    if crashed is not None:
-        _fatal(70, f"the worker crashed: {type(crashed).__name__}: {crashed}")
+        beat = asyncio.create_task(_beat(status))
+        stack.callback(beat.cancel)
+        status.phase = "waiting for brokers"
+        cluster = await stop.unless(wait_for_brokers(settings))
+        if cluster is not None:
+            check_topics(settings, cluster)
+            status.phase = "joining"
+            app = _build(settings, rules, parameters, cluster, metrics, status)
+            _keep_garbage_collector_away()
+            crashed = await _run(app, stop, status)
+            if crashed is not None:
+                _fatal(70, f"the worker crashed: {type(crashed).__name__}: {crashed}")
     log.info("stopped")
     return 0
 
 
-async def _run(app: faust.App, stop: asyncio.Event, status: Status) -> BaseException | None:
+def _build(
+    settings: Settings, rules: Rules, parameters: Parameters, cluster: Cluster, metrics: Metrics, status: Status
+) -> Any:
+    from streams.app import build_app  # noqa: PLC0415 - Faust takes a second, in which the endpoints answer already
+
+    return build_app(
+        settings,
+        rules,
+        parameters,
+        partitions={name: found.partitions for name, found in cluster.found.items()},
+        metrics=metrics,
+        status=status,
+        clock=WallClock(),
+        fatal=_fatal,
+        on_live=lambda numbers: _live(status, numbers),
+    )
+
+
+async def _run(app: Any, stop: StopSignal, status: Status) -> BaseException | None:
     """Start the app, and stop it when told; what it crashed of, if it did."""
     app.finalize()
     app.in_worker = True
-    await app.start()
-    beat = asyncio.create_task(_beat(status))
-    ends = [asyncio.create_task(stop.wait()), asyncio.create_task(app.wait_until_stopped())]
-    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    starting = asyncio.create_task(app.start())
+    told = asyncio.create_task(stop.wait())
+    ended = asyncio.create_task(_ended(app, starting))
+    await asyncio.wait((told, ended), return_when=asyncio.FIRST_COMPLETED)
     log.info("stopping")
-    status.stopping()
-    try:
-        async with asyncio.timeout(_STOP_SECONDS):
-            await app.stop()
-    except TimeoutError:
-        _fatal(1, f"could not stop within {_STOP_SECONDS:.0f} s; what was not durable comes again after the next start")
-    for task in (beat, *ends):
+    _leave_in_time(app, holds=status.phase == "live")
+    status.phase = "stopping"
+    hush()
+    await app.stop()
+    for task in (starting, told, ended):
         task.cancel()
-    await asyncio.gather(beat, *ends, return_exceptions=True)
+    results = await asyncio.gather(starting, told, ended, return_exceptions=True)
     crash: BaseException | None = app.crash_reason
+    if crash is None and isinstance(results[0], Exception):
+        crash = results[0]
     return crash
+
+
+async def _ended(app: Any, starting: "asyncio.Task[None]") -> None:
+    """Return when the app could not start, or has stopped by itself."""
+    await asyncio.wait((starting,))
+    if starting.exception() is None:
+        await app.wait_until_stopped()
+
+
+def _leave_in_time(app: Any, *, holds: bool) -> None:
+    """Ends the process when stopping takes too long. In a thread: whatever holds stopping up may hold the loop up.
+
+    `holds`: the worker has had its partitions, so that a batch may be on its way.
+    """
+
+    def leave() -> None:
+        if not holds or app.consumer.thread.away:
+            log.warning("stopped without leaving the group: it notices after session_timeout")
+            _leave(0)
+
+    def give_up() -> None:
+        leave()
+        _fatal(1, f"could not stop within {_STOP_SECONDS:.0f} s; what was not durable comes again at the next start")
+
+    for seconds, what in ((_STOP_SECONDS_IDLE, leave), (_STOP_SECONDS, give_up)):
+        timer = threading.Timer(seconds, what)
+        timer.daemon = True
+        timer.start()
 
 
 async def _beat(status: Status) -> None:
@@ -143,7 +143,7 @@ async def _beat(status: Status) -> None:
 
 
 def _live(status: Status, numbers: set[int]) -> None:
-    if status.live(numbers):
+    if status.live():
         print(READY, flush=True)
     log.info("taking care of partitions %s", sorted(numbers) or "none: there are more workers than partitions")
 
@@ -157,21 +157,10 @@ def _keep_garbage_collector_away() -> None:
 
 def _fatal(code: int, message: str) -> NoReturn:
     """End the process at once: nothing more may be sent, and whatever is left behind a crash would leave too."""
-    print(f"offbeat: {message}", file=sys.stderr, flush=True)
+    print(f"offbeat: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
     logging.shutdown()
     os._exit(code)
-
-
-def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(0)
-
-
-def _set_up_logging(level: str) -> None:
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr, force=True
-    )
-    for name in ("streams", "agents", "tables"):
-        logging.getLogger(name).setLevel(level.upper())
-    # what subclasses Faust's services logs each of their steps under its own name
-    for name in ("kafka", "aiokafka", "faust", "mode", "streams.transport", "streams.recovery"):
-        logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.ERROR)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 
 from streams.errors import FencedError
 from streams.messages import Headers
@@ -120,10 +120,12 @@ class TransactionalWriter(_Producing):
         try:
             async with asyncio.timeout(STEP_SECONDS):
                 await self._write(states, outputs, offsets)
-        except (KafkaError, TimeoutError, RuntimeError) as exc:
+        except (KafkaError, TimeoutError, IllegalOperation) as exc:
             cause = self._cause()
             if isinstance(exc, ProducerFenced | InvalidProducerEpoch) or cause is not None:
                 raise FencedError(repr(cause or exc)) from exc
+            if isinstance(exc, IllegalOperation):  # the producer was broken by an earlier error
+                raise KafkaError(repr(exc)) from exc
             raise
 
     async def _write(self, states: list[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int]) -> None:

@@ -7,6 +7,7 @@ form is read as it is. A form that no longer means the same gets a new VERSION a
 """
 
 from struct import Struct as Layout
+from struct import error as LayoutError  # noqa: N812
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +20,7 @@ VERSION = 1
 NEVER = (1 << 63) - 1
 MAX_SEEN = 32
 """How many event ids are remembered: the second coming of one of them changes nothing."""
+_SEEN_BYTES = 8 * MAX_SEEN
 MAX_OPEN = 8
 
 
@@ -46,7 +48,7 @@ class Profile(Struct, array_like=True, gc=False):
     updated_at: int = 0
 
 
-class Customer(Struct, array_like=True):
+class Customer(Struct, array_like=True, gc=False):
     """The rolling state of one customer."""
 
     seen: bytes = b""
@@ -85,20 +87,23 @@ def pack(customer: Customer, plan: int) -> bytes:
 
 def unpack(packed: bytes) -> Customer:
     """The state of a binary form; raises `StateError`."""
-    version, _, wake = _head(packed)
-    if version != VERSION:
-        raise StateError(_refusal(version))
     try:
-        customer = _decode(memoryview(packed)[HEAD_SIZE:])
-    except msgspec.DecodeError as exc:
+        version, _, wake = _HEAD.unpack_from(packed)
+        if version == VERSION:
+            customer = _decode(packed[HEAD_SIZE:])
+            customer.wake = wake
+            return customer
+    except (LayoutError, ValueError, RecursionError) as exc:  # msgspec's own errors are ValueErrors
         raise StateError(f"a customer's state is damaged: {exc}") from exc
-    customer.wake = wake
-    return customer
+    raise StateError(_refusal(version))
 
 
 def read_head(packed: bytes) -> tuple[int, int]:
     """(plan, wake) of a binary form, without decoding it; raises `StateError`."""
-    version, plan, wake = _head(packed)
+    try:
+        version, plan, wake = _HEAD.unpack_from(packed)
+    except LayoutError as exc:
+        raise StateError(f"a customer's state is damaged: {exc}") from exc
     if version != VERSION:
         raise StateError(_refusal(version))
     return plan, wake
@@ -106,15 +111,8 @@ def read_head(packed: bytes) -> tuple[int, int]:
 
 def with_wake(packed: bytes, wake: int) -> bytes:
     """The same state with another wake time."""
-    version, plan, _ = _head(packed)
-    return _HEAD.pack(version, plan, wake) + packed[HEAD_SIZE:]
-
-
-def _head(packed: bytes) -> tuple[int, int, int]:
-    try:
-        return _HEAD.unpack_from(packed)
-    except Exception as exc:
-        raise StateError("a customer's state is damaged: it is too short") from exc
+    plan, _ = read_head(packed)
+    return _HEAD.pack(VERSION, plan, wake) + packed[HEAD_SIZE:]
 
 
 def _refusal(version: int) -> str:
@@ -133,5 +131,5 @@ def seen_before(customer: Customer, digest: bytes) -> bool:
         if not at % 8:
             return True
         at = seen.find(digest, at + 1)
-    customer.seen = (seen + digest)[-8 * MAX_SEEN :]
+    customer.seen = seen + digest if len(seen) < _SEEN_BYTES else seen[len(digest) - _SEEN_BYTES :] + digest
     return False

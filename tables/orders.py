@@ -78,8 +78,9 @@ def add_order(orders: Orders | None, order: RecentOrder) -> Orders:
     orders.count += 1
     if at >= orders.last_at:
         _add_gap(orders, orders.last_at, at)
+        if at > orders.last_at:
+            orders.told = 0
         orders.last_at = at
-        orders.told = 0
         orders.recent.append(order)
     else:
         _insert_late(orders, order)

@@ -4,6 +4,7 @@ import click
 
 from streams.commands.options import with_settings
 from streams.settings import Settings
+from streams.stopping import StopSignal
 
 
 @click.command()
@@ -13,11 +14,16 @@ def worker(settings: Settings) -> None:
 
     Prints `offbeat worker ready` when all its partitions are live.
     """
-    from streams.worker import TopicsError, run_worker  # noqa: PLC0415 - Faust takes a second to import
+    stop = StopSignal()
+    stop.listen()
+    from streams.startup import RefusedError, TopicsError  # noqa: PLC0415 - what follows takes a while to import
+    from streams.worker import run_worker  # noqa: PLC0415
     from tables.parameters import ParametersError  # noqa: PLC0415
 
     try:
-        status = run_worker(settings)
-    except (TopicsError, ParametersError) as exc:
-        raise click.UsageError(str(exc)) from exc
+        status = run_worker(settings, stop)
+    except (TopicsError, RefusedError, ParametersError) as exc:
+        error = click.ClickException(str(exc))
+        error.exit_code = 2
+        raise error from exc
     click.get_current_context().exit(status)

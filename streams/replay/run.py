@@ -14,10 +14,12 @@ from typing import NamedTuple
 import msgspec
 from aiokafka.partitioner import murmur2
 
+from streams.decode import RejectedError, decoder
 from streams.logs import LogLine, Rejected
 from streams.replay.pace import Clock, Pace
 from streams.replay.sender import Sender, partitions_of, sender_to
 from streams.settings import Settings
+from tables.customer import NEVER
 from tables.events import SOURCES
 
 _MARK_LINES = 1000
@@ -30,6 +32,7 @@ _BREATH_LINES = 512
 """Lines after which others on the event loop have a turn."""
 _SLACK_SECONDS = 0.01
 """Being early by less is not worth a pause."""
+_DECODERS = {source: decoder(source) for source in SOURCES}
 _CUSTOMERS = 1 << 18
 """Whose partition is remembered: finding it is the slowest part for a customer seen before."""
 
@@ -95,6 +98,8 @@ class _Replay:
         self._clock = clock
         self._pace = Pace(speed, clock.now) if speed else None
         self._backfill = backfill
+        self._live = False
+        """A line that is not an import has come; before it, marks say that time passes on account of an import."""
         self._on_progress = on_progress
         self._base = {source: rank * partitions for rank, source in enumerate(SOURCES)}
         self._topic_reached = dict.fromkeys(SOURCES, 0)
@@ -117,6 +122,10 @@ class _Replay:
         for line in lines:
             if line.effective > self._reached:
                 await self._advance(line.effective)
+            if not self._live and not _is_import(line):
+                self._live = True
+                if self.lines:  # every partition is to know when the import ended, not only this line's
+                    await self._mark_all(line.effective)
             slot = self._base[line.source] + self._partition(line.key)
             if line.at < line.effective:
                 await self._announce_late(line, slot)
@@ -167,7 +176,7 @@ class _Replay:
 
     async def _mark(self, slot: int, moment: int) -> None:
         mark: dict[str, object] = {"type": "time.mark", "occurred_at": moment}
-        if self._backfill:
+        if self._backfill or not self._live:
             mark["backfill"] = True
         self._slot_reached[slot] = moment
         self.marks += 1
@@ -182,3 +191,11 @@ class _Replay:
         await self._sender.flush()
         self._since_flush = 0
         self._on_progress(Progress(self.lines, self.marks, self._reached))
+
+
+def _is_import(line: LogLine) -> bool:
+    """Whether an event is marked as backfill; what is no event says nothing, and passes as what came before it."""
+    try:
+        return _DECODERS[line.source](line.key, line.value, NEVER)[0].backfill
+    except RejectedError:
+        return True

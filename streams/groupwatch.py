@@ -1,0 +1,74 @@
+"""Hears what aiokafka's group coordinator keeps to itself.
+
+It tells its errors to who calls aiokafka's own `getmany`, which Faust does not, and stands still until they are heard:
+a worker that is refused would hang without a word. Private attributes of aiokafka 0.14.0.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from streams.refusals import refusal
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+AWAY_SECONDS = 2.0
+"""A coordinator that moves to another broker is found again sooner."""
+REPEAT_SECONDS = 60.0
+
+
+class GroupWatch:
+    """Looked at now and then, in the thread that the consumer runs in. `fatal(code, message)` ends the process."""
+
+    def __init__(self, settings: Settings, fatal: Callable[[int, str], None]) -> None:
+        self._settings, self._fatal = settings, fatal
+        self.away = True
+        """No broker answers for the group: nothing can be committed."""
+        self._gone_since: float | None = None
+        self._said_away = False
+        self._said: tuple[str, float] = "", 0.0
+
+    def look(self, consumer: Any) -> None:
+        """Say what has happened to the group since the last time."""
+        coordinator = consumer._coordinator  # noqa: SLF001
+        self.away = coordinator.coordinator_id is None
+        if self.away:
+            self._is_away()
+        else:
+            self._is_there()
+        try:
+            coordinator.check_errors()
+        except KafkaError as exc:
+            if coordinator._coordination_task.done():  # noqa: SLF001
+                self._fatal(70, f"the group's coordination has ended: {exc}")
+            self.hear(exc)
+
+    def hear(self, exc: KafkaError) -> None:
+        """An error that may pass is said; one that will not ends the process."""
+        found = refusal(exc, self._settings)
+        if found is not None:
+            self._fatal(*found)
+            return
+        text, now = repr(exc), time.monotonic()
+        if self._said[0] != text or now - self._said[1] > REPEAT_SECONDS:
+            self._said = text, now
+            log.warning("group %s: %s; trying again", self._settings.group_id, text)
+
+    def _is_away(self) -> None:
+        now = time.monotonic()
+        if self._gone_since is None:
+            self._gone_since = now
+        if not self._said_away and now - self._gone_since >= AWAY_SECONDS:
+            self._said_away = True
+            log.warning(
+                "waiting: no broker at %s answers for group %s", self._settings.brokers, self._settings.group_id
+            )
+
+    def _is_there(self) -> None:
+        if self._said_away:
+            log.warning("a broker answers: going on")
+        self._gone_since, self._said_away = None, False

@@ -1,0 +1,141 @@
+"""Drives the real worker, `python -m streams worker` as a process of its own, and looks at it from outside."""
+
+import os
+import re
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from streams.child import Child
+from streams.embedded import free_port
+from streams.settings import Settings
+from streams.worker import READY
+
+ROOT = Path(__file__).resolve().parents[2]
+_START_SECONDS = 120.0
+_LOOK_SECONDS = 0.5
+_TICK = os.sysconf("SC_CLK_TCK")
+_SAMPLE = re.compile(r"^(\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
+_RESTORED = re.compile(r"partition \d+: (\d+) customers restored in (\d+\.\d) s")
+
+
+class BenchError(RuntimeError):
+    """The measurement cannot go on; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What the process has used up to now."""
+
+    cpu_seconds: float
+    rss: int
+    """Resident memory now, bytes."""
+    peak: int
+
+
+def environment(settings: Settings, folder: str, metrics: str) -> dict[str, str]:
+    """The worker's environment: ours without settings of Offbeat, and these. All else is the worker's default."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OFFBEAT_")}
+    return kept | {
+        "PYTHONPATH": str(ROOT),
+        "OFFBEAT_BROKERS": settings.brokers,
+        "OFFBEAT_DELIVERY": settings.delivery,
+        "OFFBEAT_GROUP": settings.group,
+        "OFFBEAT_TOPIC_CHANGELOG": settings.topics.changelog,
+        "OFFBEAT_SESSION_TIMEOUT": f"{settings.session_timeout // 1000}s",
+        "OFFBEAT_STATE_DIR": folder,
+        "OFFBEAT_METRICS": metrics,
+    }
+
+
+class Worker:
+    """A running worker; `with Worker(settings) as worker:` returns when it is ready. Raises BenchError."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._folder = tempfile.TemporaryDirectory(prefix="offbeat-bench-")
+        self._metrics = f"127.0.0.1:{free_port()}"
+        self._child: Child | None = None
+        self.ready_at = 0.0
+        """Unix time."""
+
+    def __enter__(self) -> Self:
+        self._child = Child(
+            [sys.executable, "-m", "streams", "worker"],
+            env=environment(self._settings, self._folder.name, self._metrics),
+        )
+        deadline = time.monotonic() + _START_SECONDS
+        while READY not in self._child.log_tail():
+            if not self._child.alive or time.monotonic() > deadline:
+                raise BenchError(f"the worker did not become ready:\n{self._child.log_tail()}")
+            time.sleep(0.005)
+        self.ready_at = time.time()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.child.stop()
+        self._folder.cleanup()
+
+    @property
+    def child(self) -> Child:
+        if self._child is None:
+            raise RuntimeError("outside of its with block")
+        return self._child
+
+    def use(self) -> Use:
+        """CPU time and memory of the process, as the kernel counts them."""
+        proc = Path("/proc") / str(self.child.pid)
+        ticks = proc.joinpath("stat").read_text().rpartition(")")[2].split()
+        status = dict(line.split(":", 1) for line in proc.joinpath("status").read_text().splitlines())
+        user, system = int(ticks[11]), int(ticks[12])
+        return Use((user + system) / _TICK, _kib(status["VmRSS"]), _kib(status["VmHWM"]))
+
+    def metrics(self) -> dict[str, float]:
+        """Each metric, summed over its labels."""
+        with urllib.request.urlopen(f"http://{self._metrics}/metrics", timeout=20) as answer:
+            return sum_samples(answer.read().decode())
+
+    def wait_for(self, events: int, seconds: float) -> dict[str, float]:
+        """Return the metrics when that many events have been taken. Raises BenchError when nothing moves."""
+        last, moved = -1.0, time.monotonic()
+        while True:
+            time.sleep(_LOOK_SECONDS)
+            try:
+                found = self.metrics()
+            except (urllib.error.URLError, OSError) as error:
+                raise BenchError(f"the worker is gone ({error}):\n{self.child.log_tail()}") from error
+            taken = found.get("offbeat_events_total", 0.0)
+            if taken >= events:
+                return found
+            if taken > last:
+                last, moved = taken, time.monotonic()
+            elif time.monotonic() - moved > seconds:
+                raise BenchError(f"nothing moves after {taken:.0f} of {events} events:\n{self.child.log_tail()}")
+
+    def restored(self) -> tuple[int, float]:
+        """Customers restored, and the seconds of the slowest partition number, from opening its writer to being ready.
+
+        They are taken over at the same time.
+        """
+        found = _RESTORED.findall(self.child.log_tail(1000))
+        return sum(int(count) for count, _ in found), max((float(seconds) for _, seconds in found), default=0.0)
+
+
+def sum_samples(text: str) -> dict[str, float]:
+    """Prometheus' text format, each name summed over its labels."""
+    found: dict[str, float] = {}
+    for name, value in _SAMPLE.findall(text):
+        found[name] = found.get(name, 0.0) + float(value)
+    return found
+
+
+def _kib(text: str) -> int:
+    return int(text.split(maxsplit=1)[0]) * 1024

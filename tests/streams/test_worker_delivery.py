@@ -1,0 +1,226 @@
+"""The same log gives the same triggers: through Kafka as through the pure core, however often a worker ends."""
+
+import json
+import random
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.embedded import EmbeddedBroker
+from tests.support.brokers import ApacheKafka
+from tests.support.oracle import Expected, assert_equal, pure
+from tests.support.workers import Deployment, Worker, deploy, offbeat, running
+
+Broker = EmbeddedBroker | ApacheKafka
+DATA = Path(__file__).parents[3] / "shared" / "data"
+CDNOW = DATA / "cdnow_master.csv.zst"
+TAOBAO = DATA / "taobao_815users_9d.csv.zst"
+T0 = 1_700_000_000_000
+MINUTE = 60_000
+
+
+@pytest.fixture(params=["embedded_broker", "apache_kafka"])
+def broker(request: pytest.FixtureRequest) -> Broker:
+    """At least once, and exactly once."""
+    found: Broker = request.getfixturevalue(request.param)
+    return found
+
+
+def need(log: Path) -> Path:
+    if not log.exists():
+        pytest.skip(f"{log.name} is not here")
+    return log
+
+
+def invented(path: Path, seed: int) -> Path:
+    """A log of all sources in which lines come late, twice, and again with other contents."""
+    rng = random.Random(seed)
+    lines: list[dict[str, Any]] = []
+
+    def add(kind: str, at: int, customer: str, **fields: Any) -> None:
+        late = rng.random() < 0.05
+        occurred = at - rng.randrange(3 * 60 * MINUTE) if late else at
+        event_id = f"e{len(lines)}"
+        lines.append({"type": kind, "event_id": event_id, "customer_id": customer, "occurred_at": occurred, **fields})
+        if rng.random() < 0.03:
+            lines.append(lines[-1] | ({"occurred_at": occurred + 5} if rng.random() < 0.5 else {}))
+
+    at = T0
+    for number in range(4000):
+        at += rng.randrange(20 * MINUTE)
+        who = f"c{rng.randrange(150)}"
+        product, quantity = f"p{rng.randrange(5)}", rng.randrange(1, 4)
+        match rng.randrange(10):
+            case 0 | 1:
+                items = [{"product_id": product, "quantity": quantity, "price": 5}]
+                total = round(rng.lognormvariate(3, 0.7), 2)
+                add("order.completed", at, who, order_id=f"o{number}", total=total, currency="EUR", items=items)
+            case 2:
+                add("checkout.started", at, who, total=10)
+            case 3 | 4:
+                add("product.viewed", at, who, product_id=product)
+            case 5:
+                add("cart.item_removed", at, who, product_id=product, quantity=quantity)
+            case 6:
+                kind = rng.choice(("cart.cleared", "customer.updated", "customer.erased"))
+                add(kind, at, who)
+            case 7:
+                add("order.refunded", at, who, order_id=f"o{rng.randrange(number + 1)}")
+            case _:
+                add("cart.item_added", at, who, product_id=product, quantity=quantity, price=3.5)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def replay(log: Path, to: Deployment) -> None:
+    done = offbeat("replay", str(log), environ=to.environ)
+    assert done.returncode == 0, done.stderr
+
+
+def sent(worker: Worker) -> float:
+    """Messages sent by this worker."""
+    return sum(
+        worker.metric(name)
+        for name in (
+            "offbeat_triggers_total",
+            "offbeat_triggers_suppressed_total",
+            "offbeat_trigger_cancellations_total",
+        )
+    )
+
+
+def finish(worker: Worker) -> None:
+    """Wait until all that is in the topics has been taken."""
+
+    def finished() -> bool:
+        partitions = worker.health()["partitions"].values()
+        return bool(partitions) and all(partition["lag"] == 0 for partition in partitions)
+
+    worker.wait_until(finished, 90)
+
+
+# --- through Kafka as through the pure core --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("partitions", ["1", "4"])
+@pytest.mark.parametrize("log", [CDNOW, TAOBAO], ids=["cdnow", "taobao"])
+def test_a_real_log_gives_what_the_backtest_says(embedded_broker: EmbeddedBroker, log: Path, partitions: str) -> None:
+    to = deploy(embedded_broker, clock="event", partitions=partitions)
+    expected = pure(need(log), to)
+    replay(log, to)
+    with running(to.environ) as worker:
+        worker.wait_until(lambda: sent(worker) >= expected.count, 60)
+        finish(worker)
+        assert worker.metric("offbeat_events_total") == expected.events
+        assert worker.metric("offbeat_customers") == len(expected.states)
+        assert sent(worker) == expected.count
+        assert worker.metric("offbeat_dead_letters_total") == 0
+        assert worker.metric("offbeat_batches_failed_total") == 0
+    assert expected.count > 2000
+    assert_equal(to, expected)
+
+
+@pytest.mark.parametrize("partitions", ["1", "4"])
+def test_late_and_repeated_lines_give_what_the_backtest_says(broker: Broker, partitions: str, tmp_path: Path) -> None:
+    """The worker is there before the first line, so that batches end anywhere."""
+    log = invented(tmp_path / "log.jsonl", seed=int(partitions))
+    to = deploy(broker, clock="event", partitions=partitions)
+    expected = pure(log, to)
+    with running(to.environ) as worker:
+        replay(log, to)
+        worker.wait_until(lambda: sent(worker) >= expected.count, 30)
+        finish(worker)
+        assert worker.by("offbeat_events_unchanged_total", "why")["duplicate"] > 50
+    kinds = {json.loads(value or b"{}")["type"] for _, _, value, _ in expected.messages}
+    assert kinds >= {"cart.abandoned", "checkout.abandoned", "browse.abandoned", "cart.abandoned.cancelled"}
+    assert_equal(to, expected)
+
+
+# --- workers that end ------------------------------------------------------------------------------------------------
+
+ENDS: dict[str, Callable[[Worker], object]] = {"kill": Worker.kill, "stop": Worker.stop}
+
+
+def test_workers_that_end_in_the_middle(broker: Broker) -> None:
+    """Killed, stopped, killed while they restore; what is sent is what an undisturbed run sends."""
+    to = deploy(broker, clock="event", partitions="4")
+    expected = pure(need(CDNOW), to)
+    replay(CDNOW, to)
+    for how in ("kill", "stop", "kill"):
+        with Worker(to.environ) as worker:
+            worker.wait_ready()
+            worker.wait_metric("offbeat_events_total", 1)
+            assert worker.metric("offbeat_lag_records") > 1000
+            ENDS[how](worker)
+    with Worker(to.environ) as worker:
+        worker.wait_told("customers restored")
+        worker.kill()
+    with running(to.environ) as worker:
+        finish(worker)
+        assert worker.metric("offbeat_recovered_records_total") > 10_000
+    assert_equal(to, expected, repeats=isinstance(broker, EmbeddedBroker))
+
+
+def test_workers_share_partitions_and_one_leaves(broker: Broker) -> None:
+    to = deploy(broker, clock="event", partitions="4")
+    expected = pure(need(TAOBAO), to)
+    with Worker(to.environ) as first, Worker(to.environ) as second:
+        workers = (first, second)
+        for worker in workers:
+            worker.wait_ready()
+        first.wait_until(lambda: [w.metric("offbeat_partition_live") for w in workers] == [2, 2])
+        replay(TAOBAO, to)
+        second.wait_metric("offbeat_events_total", 1)
+        assert second.stop() == 0
+        first.wait_until(lambda: first.metric("offbeat_partition_live") == 4)
+        finish(first)
+        assert first.stop() == 0
+    assert_equal(to, expected, repeats=isinstance(broker, EmbeddedBroker))
+
+
+def test_more_workers_than_partitions_stand_by(broker: Broker, tmp_path: Path) -> None:
+    to = deploy(broker, clock="event", partitions="1")
+    log = invented(tmp_path / "log.jsonl", seed=5)
+    expected = pure(log, to)
+    with ExitStack() as stack:
+        workers = [stack.enter_context(Worker(to.environ)) for _ in range(3)]
+        for worker in workers:
+            worker.wait_ready()
+        busy, *idle = sorted(workers, key=lambda worker: -worker.metric("offbeat_partition_live"))
+        assert [worker.metric("offbeat_partition_live") for worker in (busy, *idle)] == [1, 0, 0]
+        assert all("taking care of partitions none: there are more workers" in worker.errors for worker in idle)
+        assert [worker.get("/ready")[0] for worker in workers] == [200] * 3
+        replay(log, to)
+        finish(busy)
+        busy.send(signal.SIGTERM)
+        assert busy.wait() == 0
+        idle[0].wait_until(lambda: sum(worker.metric("offbeat_partition_live") for worker in idle) == 1)
+        assert [worker.stop() for worker in idle] == [0, 0]
+    assert_equal(to, expected)
+
+
+def test_the_expected_is_not_empty(embedded_broker: EmbeddedBroker, tmp_path: Path) -> None:
+    """The comparison can fail: one message less, and one state otherwise, are seen."""
+    to = deploy(embedded_broker, clock="event", partitions="1")
+    log = invented(tmp_path / "log.jsonl", seed=9)
+    expected = pure(log, to)
+    replay(log, to)
+    with running(to.environ) as worker:
+        finish(worker)
+    assert_equal(to, expected)
+    less = expected.messages.copy()
+    less.popitem()
+    with pytest.raises(AssertionError, match="1 too many"):
+        assert_equal(to, Expected(less, expected.states, expected.events))
+    more = expected.messages.copy()
+    more[("t", b"k", b"v", ())] += 1
+    with pytest.raises(AssertionError, match="1 missing"):
+        assert_equal(to, Expected(more, expected.states, expected.events))
+    key, state = next(iter(expected.states.items()))
+    other = {**expected.states, key: type(state)(seen=b"12345678")}
+    with pytest.raises(AssertionError, match="1 states: "):
+        assert_equal(to, Expected(expected.messages, other, expected.events))

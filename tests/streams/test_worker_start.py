@@ -1,0 +1,271 @@
+"""How a worker starts, or says in one line why it cannot; and what it does when the brokers go away."""
+
+import json
+import signal
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer
+from confluent_kafka import TopicPartition as Place
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+
+from streams.embedded import EmbeddedBroker, free_port
+from streams.topics import create
+from tests.support.brokers import ApacheKafka
+from tests.support.topics_io import Send, event, produce, read_all, states
+from tests.support.workers import Deployment, Worker, deploy, environment, running
+
+
+@pytest.fixture(scope="module")
+def kafka(request: pytest.FixtureRequest) -> Iterator[ApacheKafka]:
+    """One that tests may stop; they leave it running. Skipped where the common one is."""
+    request.getfixturevalue("apache_kafka")
+    with ApacheKafka() as broker:
+        yield broker
+
+
+def viewed(to: Deployment, customer: str, at: int, event_id: str) -> Send:
+    return event(to.topic("carts"), customer, at, "product.viewed", event_id=event_id, product_id="p")
+
+
+def refused(environ: Mapping[str, str], status: int, seconds: float = 30) -> str:
+    """The one line with which the worker gives up."""
+    with Worker(environ) as worker:
+        assert worker.wait(seconds) == status, worker.told
+        lines = [line for line in worker.errors.splitlines() if line.startswith("offbeat: ")]
+        assert len(lines) == 1, worker.told
+        assert "Traceback" not in worker.errors
+        assert worker.output == ""
+        return lines[0].removeprefix("offbeat: ")
+
+
+# --- brokers that are away -------------------------------------------------------------------------------------------
+
+
+def test_brokers_that_come_later_are_waited_for(kafka: ApacheKafka) -> None:
+    to = deploy(kafka)
+    kafka.stop()
+    with Worker(to.environ) as worker:
+        worker.wait_told(f"waiting: no broker at {kafka.address} (Connection refused); start it")
+        assert worker.get("/live")[0] == 200
+        assert worker.get("/ready")[0] == 503
+        assert worker.health()["phase"] == "waiting for brokers"
+        assert worker.metric("offbeat_info", delivery="exactly_once") == 1
+        time.sleep(2.5)
+        assert worker.errors.count("waiting: ") == 1  # it says so once, not with each attempt
+        kafka.restart()
+        worker.wait_ready()
+        assert worker.get("/ready")[0] == 200
+        assert "a broker answers: going on" in worker.errors
+        assert worker.stop() == 0
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_brokers_that_go_away_and_come_back(kafka: ApacheKafka, how: str, tmp_path: Path) -> None:
+    """With a timer due meanwhile and a batch on its way; what comes out is exact."""
+    (tmp_path / "rules.toml").write_text('["browse.abandoned"]\nafter = "1m"\nviews = 1\n')
+    to = deploy(kafka, rules=str(tmp_path / "rules.toml"))
+    now = round(time.time() * 1000)
+    with running(to.environ) as worker:
+        produce(kafka, [viewed(to, f"due-{n}", now - 58_000, f"a{n}") for n in range(10)])
+        worker.wait_metric("offbeat_events_total", 10)
+        (kafka.stop if how == "stop" else kafka.kill)()
+        worker.wait_told(f"waiting: no broker at {kafka.address} answers for group {to.settings.group_id}")
+        time.sleep(1)
+        assert worker.errors.count("waiting: ") == 1
+        assert worker.get("/live")[0] == 200
+        kafka.restart()
+        produce(kafka, [viewed(to, f"later-{n}", now - 61_000, f"b{n}") for n in range(10)])
+        worker.wait_metric("offbeat_triggers_total", 20, seconds=60)
+        worker.wait_told("a broker answers: going on")
+    triggers = [m.json["customer_id"] for m in read_all(kafka, [to.topic("triggers.cart")])]
+    customers = [f"{when}-{n}" for when in ("due", "later") for n in range(10)]
+    assert sorted(triggers) == customers  # each once
+    assert sorted(key.decode() for key in states(kafka, to.settings)) == customers
+
+
+# --- topics ----------------------------------------------------------------------------------------------------------
+
+
+def test_topics_that_are_missing(embedded_broker: EmbeddedBroker) -> None:
+    line = refused(environment(embedded_broker, "nobody-made-them."), 2)
+    assert line.startswith("topic nobody-made-them.")
+    assert line.endswith(" is missing (and 10 more: offbeat topics check); run: offbeat topics create")
+
+
+def test_topics_with_unequal_partitions(apache_kafka: ApacheKafka) -> None:
+    to = deploy(apache_kafka)
+    admin = AdminClient({"bootstrap.servers": apache_kafka.address})
+    for done in admin.create_partitions([NewPartitions(to.topic("carts"), 3)]).values():
+        done.result(10)
+    line = refused(to.environ, 2)
+    assert line.startswith(f"topic {to.topic('customers')} has 2 partitions, {to.topic('carts')} has 3")
+    assert "--alter --topic" in line
+
+
+def test_a_changelog_that_is_not_compacted(apache_kafka: ApacheKafka) -> None:
+    to = Deployment(apache_kafka, environment(apache_kafka, "uncompacted."))
+    admin = AdminClient({"bootstrap.servers": apache_kafka.address})
+    for done in admin.create_topics([NewTopic(to.settings.changelog, 2, 1)]).values():
+        done.result(10)
+    create(to.settings)
+    line = refused(to.environ, 2)
+    assert line.startswith(
+        f"topic {to.settings.changelog} has cleanup.policy=delete: states of customers would be lost"
+    )
+    assert "--add-config cleanup.policy=compact" in line
+
+
+# --- settings and files ----------------------------------------------------------------------------------------------
+
+
+WRONG = {
+    "metrics-port": ({}, "metrics: 127.0.0.1:TAKEN cannot be listened at: Address already in use; set OFFBEAT_METRICS"),
+    "rules": ({"rules": "rules.toml"}, "rules.toml:2: "),
+    "no-rules": ({"rules": "none.toml"}, "none.toml: cannot be read"),
+    "parameters": ({"parameters": "parameters.json"}, "parameters.json: "),
+    "no-parameters": ({"parameters": "none.json"}, "none.json: cannot be read"),
+    "settings": ({"config": "offbeat.toml"}, "offbeat.toml:1: "),
+    "variable": ({"partition": "3"}, "OFFBEAT_PARTITION: no setting is called so; did you mean OFFBEAT_PARTITIONS?"),
+    "value": ({"session_timeout": "10"}, "OFFBEAT_SESSION_TIMEOUT: "),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_said_before_any_broker_is_asked(name: str, tmp_path: Path) -> None:
+    (tmp_path / "rules.toml").write_text('["cart.abandoned"]\nafter = "1s"\n')
+    (tmp_path / "parameters.json").write_text('{"version": 1}')
+    (tmp_path / "offbeat.toml").write_text("broker = 'x:1'\n")
+    settings, expected = WRONG[name]
+    files = {key: str(tmp_path / value) if "." in value else value for key, value in settings.items()}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        if name == "metrics-port":
+            files["metrics"] = f"127.0.0.1:{port}"
+        line = refused(environment(f"127.0.0.1:{free_port()}", "", **files), 2)
+    assert expected.replace("TAKEN", port) in line
+
+
+def test_a_session_that_the_brokers_refuse(apache_kafka: ApacheKafka) -> None:
+    line = refused(deploy(apache_kafka, session_timeout="1s").environ, 2)
+    assert line.startswith("session_timeout: the brokers refuse 1 s; set OFFBEAT_SESSION_TIMEOUT to what")
+
+
+def test_a_group_that_somebody_else_has(apache_kafka: ApacheKafka) -> None:
+    to = deploy(apache_kafka)
+    other = Consumer({"bootstrap.servers": apache_kafka.address, "group.id": to.settings.group_id})
+    try:
+        other.subscribe([to.topic("carts")])
+        while not other.assignment():
+            other.poll(0.1)
+        line = refused(to.environ, 2)
+    finally:
+        other.close()
+    assert line.startswith(f"group: {to.settings.group_id} has members that are no workers of Offbeat")
+
+
+# --- passwords -------------------------------------------------------------------------------------------------------
+
+
+class GuardedKafka(ApacheKafka):
+    """One with a second listener, which lets in alice with her password alone."""
+
+    def __init__(self) -> None:
+        self.guarded = f"127.0.0.1:{free_port()}"
+        super().__init__()
+
+    def _settings(self, controller: int) -> dict[str, str]:
+        found = super()._settings(controller)
+        module = "org.apache.kafka.common.security.plain.PlainLoginModule"
+        protocols = "listener.security.protocol.map"
+        return {
+            **found,
+            "listeners": f"{found['listeners']},GUARDED://{self.guarded}",
+            "advertised.listeners": f"{found['advertised.listeners']},GUARDED://{self.guarded}",
+            protocols: f"{found[protocols]},GUARDED:SASL_PLAINTEXT",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.guarded.plain.sasl.jaas.config": f'{module} required user_alice="wonderland";',
+        }
+
+
+@pytest.mark.usefixtures("apache_kafka")
+def test_passwords() -> None:
+    with GuardedKafka() as kafka:
+        to = deploy(kafka)
+        alice = environment(
+            kafka.guarded,
+            to.settings.prefix,
+            security_protocol="SASL_PLAINTEXT",
+            security_mechanism="PLAIN",
+            security_user="alice",
+            security_password="wonderland",  # noqa: S106 - of this test's broker
+        )
+        line = refused({**alice, "OFFBEAT_SECURITY_PASSWORD": "looking-glass"}, 2)
+        assert line.startswith("security: the brokers refuse user alice: ")
+        assert line.endswith("; check user and password in OFFBEAT_SECURITY_*")
+        assert "looking-glass" not in line
+        line = refused({**alice, "OFFBEAT_SECURITY_MECHANISM": "SCRAM-SHA-256"}, 2)
+        assert line.startswith("security: the brokers do not know SCRAM-SHA-256; ")
+        with running(alice) as worker:
+            produce(kafka, [viewed(to, "c", 1_700_000_000_000, "e")])
+            worker.wait_metric("offbeat_events_total", 1)
+
+
+# --- events that are gone --------------------------------------------------------------------------------------------
+
+
+def delete_events(kafka: ApacheKafka, topic: str, before: int) -> None:
+    """As retention does: partition 0 begins at `before` now."""
+    admin = AdminClient({"bootstrap.servers": kafka.address})
+    for done in admin.delete_records([Place(topic, 0, before)]).values():
+        done.result(10)
+
+
+def test_events_that_were_deleted_unread_are_not_passed_in_silence(apache_kafka: ApacheKafka) -> None:
+    """While the worker is frozen, and when it starts again."""
+    to = deploy(apache_kafka, partitions="1")
+    carts = to.topic("carts")
+    with Worker(to.environ) as worker:
+        worker.wait_ready()
+        produce(apache_kafka, [viewed(to, "c0", 1_700_000_000_000, "e0")])
+        worker.wait_metric("offbeat_events_total", 1)
+        worker.send(signal.SIGSTOP)
+        time.sleep(0.5)  # the broker answers the fetch that it holds
+        produce(apache_kafka, [viewed(to, f"c{n}", 1_700_000_000_000, f"e{n}") for n in range(1, 10)])
+        delete_events(apache_kafka, carts, 8)
+        worker.send(signal.SIGCONT)
+        assert worker.wait() == 1
+        assert f"offbeat: {carts}[0]: offset 1, the next to be taken, is not there: " in worker.errors
+    line = refused(to.environ, 1)
+    assert line.startswith(f"{carts}[0]: the next offset is 1, but the topic begins at 8: 7 events were")
+
+
+def test_a_topic_that_was_made_anew_is_not_read_from_anywhere(apache_kafka: ApacheKafka) -> None:
+    to = deploy(apache_kafka, partitions="1")
+    carts = to.topic("carts")
+    with running(to.environ) as worker:
+        produce(apache_kafka, [viewed(to, f"c{n}", 1_700_000_000_000, f"e{n}") for n in range(5)])
+        worker.wait_metric("offbeat_events_total", 5)
+    admin = AdminClient({"bootstrap.servers": apache_kafka.address})
+    for done in admin.delete_topics([carts]).values():
+        done.result(10)
+    made = False
+    while not made:  # deletion goes on for a moment
+        create(to.settings)
+        made = carts in admin.list_topics(timeout=10).topics
+    with Worker(to.environ) as worker:
+        assert worker.wait() == 1
+        assert f"offbeat: {carts}[0]: offset 5, the next to be taken, is not there: " in worker.errors
+    assert len(states(apache_kafka, to.settings)) == 5
+
+
+def test_settings_of_the_file_are_those_of_the_worker(embedded_broker: EmbeddedBroker, tmp_path: Path) -> None:
+    to = deploy(embedded_broker)
+    (tmp_path / "offbeat.toml").write_text(json.dumps({"brokers": embedded_broker.address})[1:-1].replace(":", "=", 1))
+    environ = {name: value for name, value in to.environ.items() if name != "OFFBEAT_BROKERS"}
+    with running({**environ, "OFFBEAT_CONFIG": str(tmp_path / "offbeat.toml")}):
+        pass

@@ -1,0 +1,146 @@
+"""Being told to stop: at any moment, more than once, with and without brokers; what was done stays done."""
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from streams.embedded import EmbeddedBroker, free_port
+from tests.support.brokers import ApacheKafka
+from tests.support.topics_io import Message, Send, event, produce, read_all, states
+from tests.support.workers import Deployment, Worker, deploy, environment
+
+Broker = EmbeddedBroker | ApacheKafka
+
+
+@pytest.fixture(params=["embedded_broker", "apache_kafka"])
+def broker(request: pytest.FixtureRequest) -> Broker:
+    """At least once, and exactly once."""
+    found: Broker = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> str:
+    """One view is enough, and a minute."""
+    file = tmp_path / "rules.toml"
+    file.write_text('["browse.abandoned"]\nafter = "1m"\nviews = 1\n')
+    return str(file)
+
+
+def views(to: Deployment, first: int, count: int, ago: int) -> list[Send]:
+    """A view by each of `count` customers, `ago` ms ago."""
+    at = round(time.time() * 1000) - ago
+    return [
+        event(to.topic("carts"), f"c{n}", at, "product.viewed", product_id="p") for n in range(first, first + count)
+    ]
+
+
+def committed(to: Deployment) -> dict[tuple[str, int], int]:
+    """The group's offsets, as any tool sees them."""
+    consumer = Consumer({"bootstrap.servers": to.broker.address, "group.id": to.settings.group_id})
+    try:
+        places = [TopicPartition(topic, n) for topic in to.settings.sources for n in range(2)]
+        return {(p.topic, p.partition): p.offset for p in consumer.committed(places, timeout=10)}
+    finally:
+        consumer.close()
+
+
+def triggers(to: Deployment) -> list[Message]:
+    return read_all(to.broker, [to.topic("triggers.cart")])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_nothing_is_repeated_after_a_stop(broker: Broker, rules: str, number: signal.Signals) -> None:
+    """Half of the triggers have been sent, half are not due yet; the next worker sends those alone."""
+    to = deploy(broker, rules=rules)
+    with Worker(to.environ) as worker:
+        worker.wait_ready()
+        produce(broker, [*views(to, 0, 20, 70_000), *views(to, 20, 20, 55_000)])
+        worker.wait_metric("offbeat_triggers_total", 20)
+        assert worker.stop(number, seconds=5) == 0
+        assert worker.errors.splitlines()[-1].endswith("streams.worker: stopped")
+        assert "ERROR" not in worker.errors
+    ends = {(topic, n): 0 for topic in to.settings.sources for n in range(2)}
+    for record in read_all(broker, to.settings.sources):
+        ends[record.topic, record.partition] = record.offset + 1
+    found = committed(to)
+    assert {place: max(0, offset) for place, offset in found.items()} == ends
+    first = triggers(to)
+    assert sorted(m.json["customer_id"] for m in first) == sorted(f"c{n}" for n in range(20))
+    with Worker(to.environ) as worker:
+        worker.wait_ready()
+        worker.wait_metric("offbeat_triggers_total", 20)
+        assert worker.metric("offbeat_events_total") == 0
+        assert worker.metric("offbeat_recovered_records_total") >= 40
+        assert worker.metric("offbeat_customers") == 40
+        assert worker.stop() == 0
+    assert sorted(m.json["customer_id"] for m in triggers(to)) == sorted(f"c{n}" for n in range(40))
+    assert len(states(broker, to.settings)) == 40
+
+
+def test_while_it_waits_for_brokers() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with Worker(environment(f"127.0.0.1:{free_port()}", "")) as worker:
+            worker.wait_told("waiting: no broker")
+            assert worker.health()["phase"] == "waiting for brokers"
+            assert worker.stop(number, seconds=3) == 0
+            assert worker.output == ""
+
+
+def test_while_it_joins_the_group(broker: Broker) -> None:
+    """Also when that takes long, as it does on the embedded broker: half of the session."""
+    to = deploy(broker, session_timeout="20s")
+    with Worker(to.environ) as worker:
+        worker.wait_until(lambda: worker.phase == "joining")
+        assert worker.stop(seconds=5) == 0
+        assert "Traceback" not in worker.errors
+        assert worker.output == ""
+
+
+def test_at_any_moment_of_the_start(embedded_broker: EmbeddedBroker) -> None:
+    """What is not yet listening for signals ends by them; all else exits with 0."""
+    to = deploy(embedded_broker)
+    for step in range(9):
+        with Worker(to.environ) as worker:
+            time.sleep(0.1 + 0.3 * step)
+            assert worker.stop(seconds=5) in {0, -signal.SIGTERM} if step == 0 else {0}, worker.told
+            assert "Traceback" not in worker.errors, worker.told
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_again_and_again(embedded_broker: EmbeddedBroker, number: signal.Signals) -> None:
+    to = deploy(embedded_broker)
+    with Worker(to.environ) as worker:
+        worker.wait_ready()
+        while worker.process.poll() is None:
+            worker.send(number)
+            time.sleep(0.01)
+        assert worker.wait() == 0
+        assert "Traceback" not in worker.errors
+
+
+def test_while_the_brokers_are_away(request: pytest.FixtureRequest, rules: str) -> None:
+    """With a batch that cannot be made durable: it comes again, and its triggers are sent once."""
+    request.getfixturevalue("apache_kafka")  # skipped where it is
+    with ApacheKafka() as kafka:
+        to = deploy(kafka, rules=rules)
+        with Worker(to.environ) as worker:
+            worker.wait_ready()
+            produce(kafka, views(to, 0, 10, 57_000))
+            worker.wait_metric("offbeat_events_total", 10)
+            kafka.kill()
+            worker.wait_told("waiting: no broker at")
+            time.sleep(3)  # now the timers are due, and the partitions are on their way to the brokers
+            worker.send(signal.SIGTERM)
+            time.sleep(0.2)
+            assert worker.stop(seconds=10) == 0
+            assert "Traceback" not in worker.errors
+        kafka.restart()
+        with Worker(to.environ) as worker:
+            worker.wait_ready()
+            worker.wait_metric("offbeat_triggers_total", 10)
+            assert worker.stop() == 0
+        assert sorted(m.json["customer_id"] for m in triggers(to)) == sorted(f"c{n}" for n in range(10))

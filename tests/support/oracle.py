@@ -1,0 +1,94 @@
+"""What should come out: the pure core over a log, as messages and states, to be compared with a worker's."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from agents.core import Core
+from agents.decisions import Decision
+from agents.rules import Rules, load_rules
+from streams import backtest as module
+from streams.clock import WallClock
+from streams.logs import read_log
+from streams.messages import MessageWriter
+from tables.customer import Customer
+from tables.parameters import BUILTIN
+from tests.support.topics_io import comparable, read_all, states
+from tests.support.workers import Deployment
+
+Written = tuple[str, bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]
+"""Topic, key, value, headers."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """All that a log comes to."""
+
+    messages: Counter[Written]
+    states: dict[bytes, Customer]
+    events: int
+
+    @property
+    def count(self) -> int:
+        """Of messages."""
+        return self.messages.total()
+
+
+@dataclass(frozen=True)
+class _Decided:
+    decisions: list[Decision]
+    states: dict[bytes, Customer]
+    events: int
+
+
+@cache
+def _decided(log: Path, rules: Path | None) -> _Decided:
+    decisions: list[Decision] = []
+    cores: list[Core] = []
+
+    def core(*args: Any, **kwargs: Any) -> Core:
+        cores.append(Core(*args, **kwargs))
+        return cores[-1]
+
+    with patch.object(module, "Core", core):
+        tally = module.backtest(
+            read_log(log).lines(),
+            load_rules(rules) if rules else Rules(),
+            BUILTIN,
+            wall=WallClock().now(),
+            emit=decisions.append,
+        )
+    found = {key: cores[0].states.read(key) for key in cores[0].states}
+    return _Decided(decisions, comparable({key: state for key, state in found.items() if state}), tally.events)
+
+
+def pure(log: Path, to: Deployment) -> Expected:
+    """The log through the backtest, as messages in the topics of a deployment and under its rules."""
+    decided = _decided(log, to.settings.rules)
+    message = MessageWriter(to.settings).decision
+    messages = Counter((topic, k, v, tuple(headers)) for topic, k, v, headers in map(message, decided.decisions))
+    return Expected(messages, decided.states, decided.events)
+
+
+def written(to: Deployment, *, committed: bool = True) -> Counter[Written]:
+    """All decisions that a deployment's workers have sent."""
+    topics = [name for name in to.settings.outputs if name != to.topic("dead-letters")]
+    return Counter((m.topic, m.key, m.value, m.all_headers) for m in read_all(to.broker, topics, committed=committed))
+
+
+def assert_equal(to: Deployment, expected: Expected, *, repeats: bool = False) -> None:
+    """What was sent and what is remembered is what the pure core says; `repeats`: messages may have come again."""
+    found = written(to)
+    if repeats:
+        found = Counter(dict.fromkeys(found, 1))
+        assert set(expected.messages.values()) <= {1}
+    missing, extra = expected.messages - found, found - expected.messages
+    assert not missing, f"{missing.total()} missing: {next(iter(missing))}"
+    assert not extra, f"{extra.total()} too many: {next(iter(extra))}"
+    remembered = states(to.broker, to.settings)
+    assert remembered.keys() == expected.states.keys()
+    wrong = [key for key, state in remembered.items() if state != expected.states[key]]
+    assert not wrong, f"{len(wrong)} states: {wrong[0]!r}\n{remembered[wrong[0]]}\n{expected.states[wrong[0]]}"

@@ -1,0 +1,252 @@
+"""A worker as a process of its own: start it with settings, wait until it is ready, look at it, stop it."""
+
+import contextlib
+import ctypes
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from streams import __main__ as entry
+from streams.embedded import EmbeddedBroker, free_port
+from streams.resolve import load_settings
+from streams.settings import Settings
+from streams.topics import create
+from tests.support.brokers import ApacheKafka
+
+ROOT = Path(entry.__file__).parent.parent
+READY = "offbeat worker ready"
+_PR_SET_PDEATHSIG = 1
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def environment(broker: EmbeddedBroker | ApacheKafka | str, prefix: str, **settings: str) -> dict[str, str]:
+    """The OFFBEAT_* variables of workers and commands that go together: on the embedded broker at least once.
+
+    Keywords are settings by their lower-case names (`clock="event"`).
+    """
+    embedded = isinstance(broker, EmbeddedBroker)
+    found = {
+        "brokers": broker if isinstance(broker, str) else broker.address,
+        "prefix": prefix,
+        "delivery": "at_least_once" if embedded else "exactly_once",
+        "session_timeout": "1s" if embedded else "6s",
+        "partitions": "2",
+        **settings,
+    }
+    return {f"OFFBEAT_{name.upper()}": value for name, value in found.items()}
+
+
+def _process_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("OFFBEAT_")}
+    return {**ours, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environ}
+
+
+def offbeat(*arguments: str, environ: Mapping[str, str], seconds: float = 60) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end, in a directory without a settings file."""
+    with tempfile.TemporaryDirectory(prefix="offbeat-test-") as folder:
+        return subprocess.run(
+            [sys.executable, "-m", "streams", *arguments],
+            env=_process_environment(environ),
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds,
+        )
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Topics of one test, and the environment of workers and commands that use them."""
+
+    broker: EmbeddedBroker | ApacheKafka
+    environ: dict[str, str]
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings({}, environ=self.environ)
+
+    def topic(self, name: str) -> str:
+        """The full name of a topic of the contract."""
+        return self.settings.topic(name)
+
+
+def deploy(broker: EmbeddedBroker | ApacheKafka, **settings: str) -> Deployment:
+    """Make the topics of a deployment that nobody else has; keywords as for `environment`."""
+    deployment = Deployment(broker, environment(broker, f"t{secrets.token_hex(4)}.", **settings))
+    create(deployment.settings)
+    return deployment
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+
+
+class Worker:
+    """`offbeat worker`, running. `with Worker(environ) as worker:`; at the end of the block nothing is left of it."""
+
+    def __init__(self, environ: Mapping[str, str], **settings: str) -> None:
+        """Start it, on a metrics port of its own unless one is given; keywords as for `environment`."""
+        self._folder = tempfile.TemporaryDirectory(prefix="offbeat-worker-")
+        self._output = Path(self._folder.name, "stdout")
+        self._errors = Path(self._folder.name, "stderr")
+        metrics = environ.get("OFFBEAT_METRICS", f"127.0.0.1:{free_port()}")
+        told = {f"OFFBEAT_{name.upper()}": value for name, value in settings.items()}
+        self.environ = {"OFFBEAT_METRICS": metrics, **environ, **told}
+        with self._output.open("wb") as output, self._errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "streams", "worker"],
+                env=_process_environment(self.environ),
+                cwd=self._folder.name,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - prctl alone
+            )
+
+    # -- what it says
+
+    @property
+    def output(self) -> str:
+        """All of its standard output."""
+        return self._output.read_text()
+
+    @property
+    def errors(self) -> str:
+        """All of its standard error."""
+        return self._errors.read_text()
+
+    @property
+    def told(self) -> str:
+        """All that it has said, for the message of a failed test."""
+        return f"--- stdout\n{self.output}\n--- stderr\n{self.errors}"
+
+    def wait_until(self, what: Callable[[], bool], seconds: float = 20.0) -> None:
+        """Return when `what` holds; fails, with all that the worker said, when it ends before or takes longer."""
+        deadline = time.monotonic() + seconds
+        while not what():
+            status = self.process.poll()
+            assert status is None, f"the worker ended with {status}\n{self.told}"
+            assert time.monotonic() < deadline, f"not within {seconds} s\n{self.told}"
+            time.sleep(0.02)
+
+    def wait_ready(self, seconds: float = 30.0) -> Self:
+        """Return when it has said that it is ready."""
+        self.wait_until(lambda: READY in self.output.splitlines(), seconds)
+        return self
+
+    def wait_told(self, text: str, seconds: float = 20.0) -> None:
+        """Return when `text` stands on its standard error."""
+        self.wait_until(lambda: text in self.errors, seconds)
+
+    # -- what its metrics port says
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and text of an answer of its metrics port."""
+        url = f"http://{self.environ['OFFBEAT_METRICS']}{path}"
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def health(self) -> Any:
+        """What /health tells."""
+        status, text = self.get("/health")
+        assert status == 200
+        return json.loads(text)
+
+    @property
+    def phase(self) -> str:
+        """The phase that /health tells; empty as long as nothing answers."""
+        try:
+            return str(self.health()["phase"])
+        except OSError:
+            return ""
+
+    def samples(self) -> Samples:
+        """Every sample of /metrics, by name and labels."""
+        status, text = self.get("/metrics")
+        assert status == 200
+        return {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of the samples of this name that have these labels; 0 when there is none."""
+        wanted = labels.items()
+        return sum(value for (found, has), value in self.samples().items() if found == name and wanted <= has)
+
+    def by(self, name: str, label: str) -> dict[str, float]:
+        """The samples of this name, summed by one label; those that are 0 left out."""
+        found: dict[str, float] = {}
+        for (sample, labels), value in self.samples().items():
+            if sample == name and value:
+                key = dict(labels)[label]
+                found[key] = found.get(key, 0) + value
+        return found
+
+    def wait_metric(self, name: str, least: float, seconds: float = 30.0, **labels: str) -> None:
+        """Return when the metric is at least this."""
+        self.wait_until(lambda: self.metric(name, **labels) >= least, seconds)
+
+    # -- its end
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, seconds: float = 20.0) -> int:
+        """Its exit status; fails, with all that it said, when it does not end."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the worker runs after {seconds} s\n{self.told}") from None
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 10.0) -> int:
+        """Tell it to stop; its exit status."""
+        self.send(number)
+        return self.wait(seconds)
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.kill()
+        if error is not None and kind is not None:
+            error.add_note(self.told)
+        self._folder.cleanup()
+
+
+@contextlib.contextmanager
+def running(environ: Mapping[str, str], **settings: str) -> Iterator[Worker]:
+    """A worker that is ready; at the end of the block it is stopped, and must exit with 0."""
+    with Worker(environ, **settings) as worker:
+        worker.wait_ready()
+        yield worker
+        assert worker.stop() == 0, worker.told

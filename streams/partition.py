@@ -209,15 +209,17 @@ class Partition:
 
     def _hear_ends(self, pipeline: Pipeline) -> None:
         ends = self._consumer.thread.ends(self.number, self._sources.values())
-        lags = 0
+        lags, taken = 0, 0
         for index, topic in enumerate(self._sources.values()):
             if topic in ends:
                 end, at = ends[topic]
                 pipeline.complete(index, end, at)
-                lag = max(0, end - pipeline.merge.feeds[index].position[0])
+                position = pipeline.merge.feeds[index].position[0]
+                lag = max(0, end - position)
                 self._metrics.lag.labels(topic, str(self.number)).set(lag)
-                lags += lag
-        self._progress().live(lags, sum(feed.position[0] for feed in pipeline.merge.feeds))
+                lags, taken = lags + lag, taken + position
+        if len(ends) == len(self._sources):
+            self._progress().live(lags, taken)
 
     async def _commit(self, outcome: Outcome) -> None:
         states: list[Row] = [(key, value, NO_HEADERS) for key, value in outcome.settled.changes]
@@ -284,6 +286,7 @@ class Partition:
         self.live = False
         self._metrics.batches_failed.inc()
         self._metrics.live.labels(str(self.number)).set(0)
+        self._progress().restoring()
         self._failures += 1
         self._refuse(exc)
         if self._failures >= GIVE_UP_BATCHES and not _passes(exc):

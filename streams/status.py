@@ -72,8 +72,8 @@ class Status:
 
     @property
     def ready(self) -> bool:
-        """Whether all partition numbers of this worker have been live."""
-        return self.phase == "live" and self.turning
+        """Whether all partition numbers of this worker are live."""
+        return self.phase == "live" and self.turning and all(p.phase == "live" for p in self.partitions.copy().values())
 
     def report(self) -> dict[str, Any]:
         return {

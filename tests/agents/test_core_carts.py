@@ -342,6 +342,17 @@ def test_an_order_or_a_cart_answers(shop: Shop, answer: AnyEvent) -> None:
     assert "browse.abandoned" not in shop.types
 
 
+def test_a_cart_that_came_and_went_makes_the_wait_begin_anew(shop: Shop) -> None:
+    for name in ("ann", "bob"):
+        shop.send(viewed(at(0), customer=name), viewed(at(1), customer=name), added(at(10), customer=name))
+    shop.send(removed(at(11), customer="ann"), cleared(at(12), customer="bob"))
+    shop.wait_until(day(9))
+    assert [(t.customer_id, t.type, t.due_at) for t in shop.triggers] == [
+        ("ann", "browse.abandoned", iso(at(35))),
+        ("bob", "browse.abandoned", iso(at(36))),
+    ]
+
+
 def test_an_order_cancels_it(shop: Shop) -> None:
     shop.send(viewed(at(0)), viewed(at(1)))
     shop.wait_until(at(26))

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as Place
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+)
 
 from streams.embedded import EmbeddedBroker, free_port
 from streams.topics import create
@@ -213,6 +220,35 @@ def test_passwords() -> None:
         with running(alice) as worker:
             produce(kafka, [viewed(to, "c", 1_700_000_000_000, "e")])
             worker.wait_metric("offbeat_events_total", 1)
+
+
+# --- what cannot be written ------------------------------------------------------------------------------------------
+
+
+def limit(kafka: ApacheKafka, topic: str, size: int) -> None:
+    """Let the topic take messages of `size` bytes at the most."""
+    change = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
+    admin = AdminClient({"bootstrap.servers": kafka.address})
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[change])
+    for done in admin.incremental_alter_configs([resource]).values():
+        done.result(10)
+
+
+def test_a_batch_that_the_brokers_never_take_ends_the_worker(apache_kafka: ApacheKafka, tmp_path: Path) -> None:
+    """It is not tried for ever; when the brokers take it, it is taken once."""
+    (tmp_path / "rules.toml").write_text('["browse.abandoned"]\nafter = "1m"\nviews = 1\n')
+    to = deploy(apache_kafka, partitions="1", rules=str(tmp_path / "rules.toml"))
+    limit(apache_kafka, to.topic("triggers.cart"), 100)
+    with Worker(to.environ) as worker:
+        worker.wait_ready()
+        produce(apache_kafka, [viewed(to, "c", round(time.time() * 1000) - 60_000, "e")])
+        assert worker.wait() == 1
+        assert "offbeat: partition 0: a batch cannot be made durable: MessageSizeTooLargeError" in worker.errors
+        assert worker.errors.count("a batch failed, taking the partition over anew") == 4
+    limit(apache_kafka, to.topic("triggers.cart"), 1 << 20)
+    with running(to.environ) as worker:
+        worker.wait_metric("offbeat_triggers_total", 1)
+    assert [m.json["customer_id"] for m in read_all(apache_kafka, [to.topic("triggers.cart")])] == ["c"]
 
 
 # --- events that are gone --------------------------------------------------------------------------------------------

@@ -15,9 +15,6 @@ from agents.rules import Rules
 from tables.customer import NEVER, Customer, unpack
 from tables.events import (
     BY_SOURCE,
-    CARTS,
-    CUSTOMERS,
-    PURCHASES,
     SOURCES,
     AnyEvent,
     CartCleared,
@@ -263,6 +260,3 @@ def triggers_of(decisions: Iterable[Decision], name: str) -> Iterator[Trigger]:
     for decision in decisions:
         if isinstance(decision, Trigger) and decision.type == name:
             yield decision
-
-
-FEEDS = (CUSTOMERS, PURCHASES, CARTS)

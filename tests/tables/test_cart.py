@@ -94,6 +94,8 @@ def test_emptying_in_the_past_takes_what_lay_there_then() -> None:
     assert quantities(found) == {"pot": 1.0}
     assert found is not None
     assert (found.since, found.touched_at) == (3, 5)
+    at_once = empty_cart(applied([added(3, "tea"), added(5, "pot")]), 3)
+    assert quantities(at_once) == {"pot": 1.0}, "what lay there at that very instant too"
     assert empty_cart(None, 7) == Cart({}, since=7)
 
 

@@ -8,6 +8,7 @@ import faust
 from agents.binding import bind
 from agents.core import Core
 from agents.rules import Rules
+from streams.assignor import WholeAssignor
 from streams.clock import Clock
 from streams.metrics import Metrics
 from streams.partition import Partition
@@ -45,6 +46,7 @@ def build_app(
         settings.group_id,
         broker=[f"{URL_SCHEME}://{address}" for address in settings.broker_list],
         TableManager=TableManager,
+        PartitionAssignor=WholeAssignor,
         datadir=settings.state_dir,
         topic_partitions=count,
         topic_allow_declare=False,
@@ -58,7 +60,7 @@ def build_app(
         web_enabled=False,
         autodiscover=False,
     )
-    app.offbeat_settings, app.offbeat_fatal = settings, fatal
+    app.offbeat_settings, app.offbeat_partitions, app.offbeat_fatal = settings, count, fatal
     flood = FloodGuard(settings.dead_letter_share)
     manager = app.tables
     manager.sources = set(settings.sources)
@@ -73,7 +75,7 @@ def build_app(
             settings=settings,
             consumer=app.consumer,
             new_core=new_core,
-            writer=make_writer(settings, number, partitions),
+            writer=make_writer(settings, number, partitions, app.consumer.thread.check_awake),
             flood=flood,
             metrics=metrics,
             status=status,

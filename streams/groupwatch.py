@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 AWAY_SECONDS = 2.0
 """A coordinator that moves to another broker is found again sooner."""
 REPEAT_SECONDS = 60.0
+FROZEN_SECONDS = 3.0
+"""A process that stood still for less, or for less than its session, still has its partitions."""
 
 
 class GroupWatch:
@@ -28,12 +30,14 @@ class GroupWatch:
         self._settings, self._fatal = settings, fatal
         self.away = True
         """No broker answers for the group: nothing can be committed."""
+        self._seen: float | None = None
         self._gone_since: float | None = None
         self._said_away = False
         self._said: tuple[str, float] = "", 0.0
 
     def look(self, consumer: Any) -> None:
         """Say what has happened to the group since the last time."""
+        self._fence()
         coordinator = consumer._coordinator  # noqa: SLF001
         self.away = coordinator.coordinator_id is None
         if self.away:
@@ -46,6 +50,19 @@ class GroupWatch:
             if coordinator._coordination_task.done():  # noqa: SLF001
                 self._fatal(70, f"the group's coordination has ended: {exc}")
             self.hear(exc)
+            consumer._client.force_metadata_update()  # noqa: SLF001 - what was known may have been incomplete
+
+    @property
+    def frozen(self) -> float:
+        """Seconds for which this process stood still, if others may have its partitions by now; else 0."""
+        seconds = time.monotonic() - self._seen if self._seen is not None else 0.0
+        return seconds if seconds > max(FROZEN_SECONDS, self._settings.session_timeout / 1000) else 0.0
+
+    def _fence(self) -> None:
+        """Without transactions nobody else keeps a worker from writing that comes to again: leave at once."""
+        if self._settings.delivery == "at_least_once" and (seconds := self.frozen):
+            self._fatal(75, f"this process stood still for {seconds:.0f} s: other workers may have its partitions")
+        self._seen = time.monotonic()
 
     def hear(self, exc: KafkaError) -> None:
         """An error that may pass is said; one that will not ends the process."""

@@ -1,8 +1,8 @@
 """Records as aiokafka's parser leaves them, without the object that it builds in Python around each of them.
 
 That object costs as much as fetching and parsing together. The parser's own record has offset, timestamp, key, value
-and headers, but neither topic nor partition. aiokafka 0.14.0 offers no way to it: one private class is replaced here, and
-acts differently only for consumers that ask for it with `value_deserializer=as_parsed`.
+and headers, but neither topic nor partition. aiokafka 0.14.0 offers no way to it: one private class is replaced here,
+and acts differently only for consumers that ask for it with `value_deserializer=as_parsed`.
 """
 
 from collections.abc import Iterator

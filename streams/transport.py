@@ -18,6 +18,7 @@ from faust.transport.drivers import aiokafka as stock
 from faust.types import TP, ConsumerMessage
 from mode import Service
 
+from streams.errors import FencedError
 from streams.groupwatch import GroupWatch
 from streams.pipeline import Record
 from streams.positions import ANEW
@@ -73,6 +74,11 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
     def away(self) -> bool:
         """No broker answers for the group. Callable from any thread."""
         return self._watch.away
+
+    def check_awake(self) -> None:
+        """Raises `FencedError` when this process stood still for so long that it may have lost its partitions."""
+        if seconds := self._watch.frozen:
+            raise FencedError(f"this process stood still for {seconds:.0f} s")
 
     async def on_start(self) -> None:
         """Connect; the brokers may have gone away since they were waited for."""

@@ -8,7 +8,7 @@ before their mark. Whatever is written again after a crash is written with the s
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -153,20 +153,34 @@ class TransactionalWriter(_Producing):
 
 
 class AcknowledgedWriter(_Producing):
-    """Without transactions. The group's offsets are the caller's to commit, afterwards."""
+    """Without transactions. The group's offsets are the caller's to commit, afterwards.
+
+    `check` raises `FencedError` when somebody else may have the partition: no broker would refuse what is sent then.
+    """
+
+    def __init__(
+        self, settings: Settings, number: int, partitions: Mapping[str, int], check: Callable[[], None]
+    ) -> None:
+        super().__init__(settings, number, partitions)
+        self._check = check
 
     async def write(self, states: list[Row], outputs: Mapping[str, list[Row]], _offsets: Mapping[str, int]) -> None:
         async with asyncio.timeout(STEP_SECONDS):
             sent: list[asyncio.Future[Any]] = []
+            self._check()
             for topic, rows in outputs.items():
                 sent += await self.send(topic, rows)
             for future in sent:
                 await future
+            self._check()
             for future in await self.send(self.settings.changelog, states):
                 await future  # one after the other: the mark comes last
 
 
-def make_writer(settings: Settings, number: int, partitions: Mapping[str, int]) -> Writer:
-    """The writer of the delivery mode. `partitions`: how many each output topic has."""
-    kind = TransactionalWriter if settings.delivery == "exactly_once" else AcknowledgedWriter
-    return kind(settings, number, partitions)
+def make_writer(
+    settings: Settings, number: int, partitions: Mapping[str, int], check: Callable[[], None] = lambda: None
+) -> Writer:
+    """The writer of the delivery mode. `partitions`: how many each output topic has; `check`: of AcknowledgedWriter."""
+    if settings.delivery == "exactly_once":
+        return TransactionalWriter(settings, number, partitions)
+    return AcknowledgedWriter(settings, number, partitions, check)

@@ -94,14 +94,13 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
         return hashlib.blake2b(numbers, digest_size=6).hexdigest()
 
 
-# Maximum likelihood on the whole CDNOW log, as `python -m tests.bench.fit_builtin` prints it; weights to five places, so
-# that they add up to 1. A tenth of the weights is spread evenly over the classes: that log has no clockwork customers,
-# and with its own weights somebody who orders every 30 days would need ten orders, instead of five, to be seen as such.
+# Maximum likelihood on the whole CDNOW log, as `python -m tests.bench.fit_builtin` prints it; weights to five places,
+# so that they add up to 1. A tenth of the weights is spread evenly over the classes: that log has no clockwork
+# customers, and with its own weights somebody who orders every 30 days would need ten orders, instead of five, to be
+# seen as such.
 BUILTIN = Parameters(
     version="builtin-1",
-    timing=TimingPrior(
-        mu0=2.528, tau2=1.048, a=0.3074, b=0.4137, weights=(0.02003, 0.02002, 0.0467, 0.09669, 0.81656)
-    ),
+    timing=TimingPrior(mu0=2.528, tau2=1.048, a=0.3074, b=0.4137, weights=(0.02003, 0.02002, 0.0467, 0.09669, 0.81656)),
     basket=BasketPrior(m0=3.22, k0=1.603, a0=8.91, b0=2.569),
 )
 

@@ -9,7 +9,7 @@ from streams.changelog import FENCE, MARK, fence_record
 from streams.settings import Settings
 from streams.writer import make_writer
 
-_TOKEN = "bench"
+_OURS = "bench"
 _SILENCE = 30.0
 
 
@@ -20,7 +20,7 @@ class Contents:
     records: int = 0
     """Of states, without marks and fences."""
     marked_at: int = 0
-    """When the newest mark was put into its batch, epoch ms: the worker moves its positions with every batch of events."""
+    """When the newest mark was written, epoch ms: there is one in every batch that takes events."""
     sizes: dict[bytes, int] = field(default_factory=dict)
     """Bytes of the newest state of each customer, key included."""
 
@@ -36,7 +36,7 @@ async def _read(settings: Settings) -> Contents:
         # a fence of our own marks the end: what a broker tells of its end is not to be trusted
         writer = make_writer(settings, number, {settings.changelog: settings.partitions})
         await writer.open()
-        await writer.write([(*fence_record(_TOKEN), [])], {}, {})
+        await writer.write([(*fence_record(_OURS), [])], {}, {})
         await writer.close()
         async with asyncio.timeout(600):
             await _read_partition(settings, number, contents)
@@ -61,7 +61,7 @@ async def _read_partition(settings: Settings, number: int, contents: Contents) -
                 records = (await consumer.getmany(timeout_ms=1000)).get(place, [])
             for record in records:
                 if record.key == FENCE:
-                    if record.value == _TOKEN.encode():
+                    if record.value == _OURS.encode():
                         return
                 elif record.key == MARK:
                     contents.marked_at = max(contents.marked_at, record.timestamp)

@@ -1,7 +1,7 @@
 """The client's limit: how fast aiokafka and msgspec bring events into Python, with nothing done to them.
 
-`python -m tests.bench.limit BROKERS EVENTS TOPIC...` reads the topics from their beginning with `getmany`, decodes every
-value into a plain object, and prints one JSON object. Timed from the first request to the last event.
+`python -m tests.bench.limit BROKERS EVENTS TOPIC...` reads the topics from their beginning with `getmany`, decodes
+every value into a plain object, and prints one JSON object. Timed from the first request to the last event.
 """
 
 import asyncio

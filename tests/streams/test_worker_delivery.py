@@ -3,11 +3,13 @@
 import json
 import random
 import signal
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
 
 from streams.embedded import EmbeddedBroker
@@ -34,6 +36,16 @@ def need(log: Path) -> Path:
     if not log.exists():
         pytest.skip(f"{log.name} is not here")
     return log
+
+
+@pytest.fixture(scope="module")
+def long_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half of the customers of CDNOW: long enough for a worker to be ended in the middle."""
+    path = tmp_path_factory.mktemp("logs") / "half.csv"
+    with pyarrow.input_stream(str(need(CDNOW)), compression="zstd") as stream:
+        header, *rows = stream.read().splitlines(keepends=True)
+    path.write_bytes(header + b"".join(row for row in rows if row.partition(b",")[0][-1] % 2))
+    return path
 
 
 def invented(path: Path, seed: int) -> Path:
@@ -145,11 +157,11 @@ def test_late_and_repeated_lines_give_what_the_backtest_says(broker: Broker, par
 ENDS: dict[str, Callable[[Worker], object]] = {"kill": Worker.kill, "stop": Worker.stop}
 
 
-def test_workers_that_end_in_the_middle(broker: Broker) -> None:
+def test_workers_that_end_in_the_middle(broker: Broker, long_log: Path) -> None:
     """Killed, stopped, and killed when they have just restored; what is sent is what an undisturbed run sends."""
     to = deploy(broker, clock="event", partitions="4")
-    expected = pure(need(CDNOW), to)
-    replay(CDNOW, to)
+    expected = pure(long_log, to)
+    replay(long_log, to)
     for how in ("kill", "stop"):
         with Worker(to.environ) as worker:
             worker.wait_ready()
@@ -179,6 +191,26 @@ def test_workers_share_partitions_and_one_leaves(broker: Broker) -> None:
         first.wait_until(lambda: first.metric("offbeat_partition_live") == 4)
         finish(first)
         assert first.stop() == 0
+    assert_equal(to, expected, repeats=isinstance(broker, EmbeddedBroker))
+
+
+def test_a_worker_that_stood_still_for_too_long_leaves(broker: Broker, long_log: Path) -> None:
+    """It comes to when another one has its partitions, with a batch half done; nobody's work is harmed."""
+    to = deploy(broker, clock="event", partitions="4")
+    expected = pure(long_log, to)
+    replay(long_log, to)
+    with Worker(to.environ) as frozen:
+        frozen.wait_ready()
+        frozen.wait_metric("offbeat_events_total", 1)
+        frozen.send(signal.SIGSTOP)
+        began = time.monotonic()
+        with running(to.environ) as other:
+            other.wait_until(lambda: other.metric("offbeat_partition_live") == 4)
+            time.sleep(max(0.0, 4 - (time.monotonic() - began)))
+            frozen.send(signal.SIGCONT)
+            assert frozen.wait() == 75
+            assert "offbeat: " in frozen.errors
+            finish(other)
     assert_equal(to, expected, repeats=isinstance(broker, EmbeddedBroker))
 
 

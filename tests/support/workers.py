@@ -137,9 +137,19 @@ class Worker:
         return f"--- stdout\n{self.output}\n--- stderr\n{self.errors}"
 
     def wait_until(self, what: Callable[[], bool], seconds: float = 20.0) -> None:
-        """Return when `what` holds; fails, with all that the worker said, when it ends before or takes longer."""
+        """Return when `what` holds; fails, with all that the worker said, when it ends before or takes longer.
+
+        As long as its port does not answer, `what` does not hold.
+        """
         deadline = time.monotonic() + seconds
-        while not what():
+
+        def holds() -> bool:
+            try:
+                return what()
+            except OSError:
+                return False
+
+        while not holds():
             status = self.process.poll()
             assert status is None, f"the worker ended with {status}\n{self.told}"
             assert time.monotonic() < deadline, f"not within {seconds} s\n{self.told}"

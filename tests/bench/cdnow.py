@@ -1,0 +1,39 @@
+"""How long CDNOW (69,659 real orders) takes through `backtest`, a process of its own, start and reading included."""
+
+import csv
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from streams.demo.cdnow import DataError, read_cdnow
+from tests.bench.worker import ROOT, BenchError
+
+
+def backtest_seconds() -> float:
+    """Wall-clock seconds. Raises BenchError."""
+    with tempfile.TemporaryDirectory(prefix="offbeat-bench-") as folder:
+        log = Path(folder) / "cdnow.csv"
+        try:
+            _write(log)
+        except DataError as error:
+            raise BenchError(str(error)) from error
+        command = [sys.executable, "-m", "streams", "backtest", str(log), "--triggers", str(log.with_suffix(".jsonl"))]
+        began = time.perf_counter()
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+        seconds = time.perf_counter() - began
+    if done.returncode:
+        raise BenchError(f"backtest failed:\n{done.stderr}")
+    return seconds
+
+
+def _write(path: Path) -> None:
+    """The log as a flat table, in the order of time."""
+    rows = sorted((row.day, name, row.dollars) for name, found in read_cdnow().items() for row in found)
+    with path.open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(("customer_id", "event_time", "event_type", "amount", "currency"))
+        for day, name, dollars in rows:
+            out.writerow((name, datetime.fromtimestamp(day / 1000, UTC).isoformat(), "purchase", dollars, "USD"))

@@ -15,7 +15,7 @@ from streams.embedded import BrokerStartError, EmbeddedBroker
 from streams.settings import Settings
 from streams.topics import BrokerError, create
 from tests.bench.cdnow import backtest_seconds
-from tests.bench.load import SEED, produce, standard_load
+from tests.bench.load import APART_MS, SEED, produce, standard_load
 from tests.bench.measure import limit, run
 from tests.bench.report import Report, Side, lines_of, machine
 from tests.bench.worker import BenchError
@@ -32,6 +32,13 @@ class _Place:
     modes: tuple[str, ...]
     session: int
     """Session time-out, ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    events: int
+    apart: int
+    seed: int
 
 
 def _say(text: str) -> None:
@@ -51,12 +58,13 @@ def _places(chosen: str) -> Iterator[_Place]:
             yield _Place(f"Apache Kafka {kafka.version}", kafka, ("exactly_once", "at_least_once"), 10_000)
 
 
-def _measure(place: _Place, events: int, rounds: int, seed: int) -> Side:
+def _measure(place: _Place, load: _Load, rounds: int) -> Side:
     with place.broker as broker:
         settings = Settings(brokers=broker.address, session_timeout=place.session)
         create(settings)
+        events = load.events
         _say(f"{place.name}: producing {events:,} events")
-        sent = produce(settings, standard_load(events, round(time.time() * 1000), seed=seed))
+        sent = produce(settings, standard_load(events, round(time.time() * 1000), seed=load.seed, apart=load.apart))
         side = Side(place.name, sent.bytes / sent.events, [], {mode: [] for mode in place.modes})
         for number in range(1, rounds + 1):
             side.limits.append(limit(settings, events))
@@ -79,17 +87,24 @@ def _backtest() -> float | None:
 
 @click.command()
 @click.option("--events", type=click.IntRange(1_000), default=1_000_000, show_default=True, help="Size of the load.")
+@click.option(
+    "--apart",
+    type=click.IntRange(1),
+    default=APART_MS,
+    show_default=True,
+    help="Ms of event time between two events; with 50 a million are 14 hours, and carts are abandoned on the way.",
+)
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="How often each is measured.")
 @click.option("--broker", type=click.Choice(["embedded", "kafka", "all"]), default="all", show_default=True)
 @click.option("--seed", default=SEED, show_default=True, help="Another seed gives other events.")
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write every round here, too.")
-def bench(events: int, rounds: int, broker: str, seed: int, file: Path | None) -> None:
+def bench(events: int, apart: int, rounds: int, broker: str, seed: int, file: Path | None) -> None:
     """Measure the worker beside the client's limit, over the same log, in turn."""
     for name in ("kafka", "aiokafka"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     where = machine()  # first: it tells how busy the machine was before
     try:
-        sides = [_measure(place, events, rounds, seed) for place in _places(broker)]
+        sides = [_measure(place, _Load(events, apart, seed), rounds) for place in _places(broker)]
     except (BenchError, BrokerError, BrokerStartError) as error:
         click.echo(f"bench: {error}", err=True)
         sys.exit(1)

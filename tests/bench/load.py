@@ -1,6 +1,6 @@
 """The standard load: contract events of a busy shop, and putting them into the source topics.
 
-50 % cart.item_added, 30 % order.completed with 1 to 4 items, 20 % product.viewed, 50 ms apart; customers are drawn so
+50 % cart.item_added, 30 % order.completed with 1 to 4 items, 20 % product.viewed; customers are drawn so
 that few are busy and many are not. The same seed gives the same events; only their times depend on when the load ends.
 """
 
@@ -18,7 +18,8 @@ from streams.settings import Settings
 from tables.events import CARTS, PURCHASES
 
 CUSTOMERS = 200_000
-APART_MS = 50
+APART_MS = 5
+"""Between two events: a million of them are 83 minutes, too short for a cart to be abandoned."""
 SEED = 1
 _BATCH_BYTES = 256 << 10
 _IN_FLIGHT = 32
@@ -36,12 +37,14 @@ class Sent:
     """Of the values alone."""
 
 
-def standard_load(count: int, end: int, *, customers: int = CUSTOMERS, seed: int = SEED) -> Iterator[Row]:
-    """`count` events in the order of their times, the last of them at `end` (epoch ms)."""
+def standard_load(
+    count: int, end: int, *, customers: int = CUSTOMERS, seed: int = SEED, apart: int = APART_MS
+) -> Iterator[Row]:
+    """`count` events in the order of their times, `apart` ms between two, the last of them at `end` (epoch ms)."""
     random = Random(seed)
     draw, within = random.random, random.randrange
     encode = msgspec.json.Encoder().encode
-    began = end - (count - 1) * APART_MS
+    began = end - (count - 1) * apart
     for i in range(count):
         customer = f"c{int(customers * draw() ** 1.5):08d}"
         kind = draw()
@@ -49,7 +52,7 @@ def standard_load(count: int, end: int, *, customers: int = CUSTOMERS, seed: int
             "type": "",
             "event_id": f"e{i:09d}",
             "customer_id": customer,
-            "occurred_at": began + i * APART_MS,
+            "occurred_at": began + i * apart,
         }
         if kind < 0.5:
             event |= _product(within, i) | {"quantity": 1, "price": round(draw() * 80, 2)}

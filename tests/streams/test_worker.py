@@ -173,6 +173,7 @@ def mixed(to: Deployment, first: int, customers: int) -> tuple[list[Send], dict[
 def test_metrics_tell_what_was_done(embedded_broker: EmbeddedBroker) -> None:
     to = deploy(embedded_broker)
     with running(to.environ) as worker:
+        check_health(worker)
         assert worker.metric("offbeat_partition_live") == 2  # before anything has come
         assert worker.metric("offbeat_customers") == 0
         records, counts = mixed(to, 0, 20)
@@ -200,21 +201,18 @@ def test_metrics_tell_what_was_done(embedded_broker: EmbeddedBroker) -> None:
         after = worker.samples()
         assert after.keys() == before.keys()  # customers do not add series
         assert not [labels for _, labels in after if any(value.startswith("customer-") for _, value in labels)]
+    assert worker.process.returncode == 0
 
 
-def test_health(embedded_broker: EmbeddedBroker) -> None:
-    to = deploy(embedded_broker)
-    with Worker(to.environ) as worker:
-        worker.wait_ready()
-        assert worker.get("/live") == (200, '{"live": true}\n')
-        assert worker.get("/ready") == (200, '{"ready": true}\n')
-        assert worker.health()["phase"] == "live"
-        idle = {"phase": "live", "lag": 0, "seconds_left": 0.0}
-        worker.wait_until(lambda: worker.health()["partitions"] == {"0": idle, "1": idle})
-        status, text = worker.get("/nothing")
-        assert (status, text) == (404, "try /metrics, /live, /ready or /health\n")
-        assert worker.stop() == 0
-        assert worker.output == "offbeat worker ready\n"
+def check_health(worker: Worker) -> None:
+    """What the endpoints tell of a worker that is ready and has nothing to do."""
+    assert worker.get("/live") == (200, '{"live": true}\n')
+    assert worker.get("/ready") == (200, '{"ready": true}\n')
+    assert worker.health()["phase"] == "live"
+    idle = {"phase": "live", "lag": 0, "seconds_left": 0.0}
+    worker.wait_until(lambda: worker.health()["partitions"] == {"0": idle, "1": idle})
+    assert worker.get("/nothing") == (404, "try /metrics, /live, /ready or /health\n")
+    assert worker.output == "offbeat worker ready\n"
 
 
 def test_a_batch_that_lags_is_told(embedded_broker: EmbeddedBroker) -> None:

@@ -1,6 +1,5 @@
 """How a worker starts, or says in one line why it cannot; and what it does when the brokers go away."""
 
-import json
 import signal
 import socket
 import time
@@ -35,6 +34,13 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[ApacheKafka]:
     request.getfixturevalue("apache_kafka")
     with ApacheKafka() as broker:
         yield broker
+
+
+def rules_of(folder: Path) -> str:
+    """A file by which one view is enough, and a minute."""
+    file = folder / "rules.toml"
+    file.write_text('["browse.abandoned"]\nafter = "1m"\nviews = 1\n')
+    return str(file)
 
 
 def viewed(to: Deployment, customer: str, at: int, event_id: str) -> Send:
@@ -76,8 +82,7 @@ def test_brokers_that_come_later_are_waited_for(kafka: ApacheKafka) -> None:
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_brokers_that_go_away_and_come_back(kafka: ApacheKafka, how: str, tmp_path: Path) -> None:
     """With a timer due meanwhile and a batch on its way; what comes out is exact."""
-    (tmp_path / "rules.toml").write_text('["browse.abandoned"]\nafter = "1m"\nviews = 1\n')
-    to = deploy(kafka, rules=str(tmp_path / "rules.toml"))
+    to = deploy(kafka, rules=rules_of(tmp_path))
     now = round(time.time() * 1000)
     with running(to.environ) as worker:
         produce(kafka, [viewed(to, f"due-{n}", now - 58_000, f"a{n}") for n in range(10)])
@@ -95,6 +100,29 @@ def test_brokers_that_go_away_and_come_back(kafka: ApacheKafka, how: str, tmp_pa
     customers = [f"{when}-{n}" for when in ("due", "later") for n in range(10)]
     assert sorted(triggers) == customers  # each once
     assert sorted(key.decode() for key in states(kafka, to.settings)) == customers
+
+
+def test_a_worker_stops_while_the_brokers_are_away(kafka: ApacheKafka, tmp_path: Path) -> None:
+    """With a batch that cannot be made durable: it comes again, and its triggers are sent once."""
+    to = deploy(kafka, rules=rules_of(tmp_path))
+    with Worker(to.environ) as worker:
+        worker.wait_ready()
+        produce(kafka, [viewed(to, f"c{n}", round(time.time() * 1000) - 57_000, f"e{n}") for n in range(10)])
+        worker.wait_metric("offbeat_events_total", 10)
+        kafka.kill()
+        worker.wait_told("waiting: no broker at")
+        time.sleep(3)  # now the timers are due, and the partitions are on their way to the brokers
+        worker.send(signal.SIGTERM)
+        time.sleep(0.2)
+        assert worker.stop(seconds=10) == 0
+        assert "Traceback" not in worker.errors
+    kafka.restart()
+    with Worker(to.environ) as worker:
+        worker.wait_ready()
+        worker.wait_metric("offbeat_triggers_total", 10)
+        assert worker.stop() == 0
+    triggers = read_all(kafka, [to.topic("triggers.cart")])
+    assert sorted(m.json["customer_id"] for m in triggers) == sorted(f"c{n}" for n in range(10))
 
 
 def test_brokers_that_restart_while_a_worker_joins(kafka: ApacheKafka) -> None:
@@ -279,8 +307,7 @@ def limit(kafka: ApacheKafka, topic: str, size: int) -> None:
 
 def test_a_batch_that_the_brokers_never_take_ends_the_worker(apache_kafka: ApacheKafka, tmp_path: Path) -> None:
     """It is not tried for ever; when the brokers take it, it is taken once."""
-    (tmp_path / "rules.toml").write_text('["browse.abandoned"]\nafter = "1m"\nviews = 1\n')
-    to = deploy(apache_kafka, partitions="1", rules=str(tmp_path / "rules.toml"))
+    to = deploy(apache_kafka, partitions="1", rules=rules_of(tmp_path))
     limit(apache_kafka, to.topic("triggers.cart"), 100)
     with Worker(to.environ) as worker:
         worker.wait_ready()
@@ -340,11 +367,3 @@ def test_a_topic_that_was_made_anew_is_not_read_from_anywhere(apache_kafka: Apac
         assert worker.wait() == 1
         assert f"offbeat: {carts}[0]: offset 5, the next to be taken, is not there: " in worker.errors
     assert len(states(apache_kafka, to.settings)) == 5
-
-
-def test_settings_of_the_file_are_those_of_the_worker(embedded_broker: EmbeddedBroker, tmp_path: Path) -> None:
-    to = deploy(embedded_broker)
-    (tmp_path / "offbeat.toml").write_text(json.dumps({"brokers": embedded_broker.address})[1:-1].replace(":", "=", 1))
-    environ = {name: value for name, value in to.environ.items() if name != "OFFBEAT_BROKERS"}
-    with running({**environ, "OFFBEAT_CONFIG": str(tmp_path / "offbeat.toml")}):
-        pass

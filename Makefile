@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test bench lint lock chaos clean
+.PHONY: help setup demo test bench lint lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made

@@ -18,8 +18,7 @@ from streams.settings import Settings
 from tables.events import CARTS, PURCHASES
 
 CUSTOMERS = 200_000
-APART_MS = 5
-"""Between two events: a million of them are 83 minutes, too short for a cart to be abandoned."""
+APART_MS = 50
 SEED = 1
 _BATCH_BYTES = 256 << 10
 _IN_FLIGHT = 32

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from agents.baskets import Score, drift_down, drift_up, score, smooth
+from agents.amounts import Score, drift_down, drift_up, is_shrunk, score, smooth
 from agents.decisions import RuleRef, iso, trigger_id
 from agents.emitter import Emitter
 from agents.rules import BasketGrown, BasketShrinking, Rule, Rules
@@ -49,12 +49,7 @@ class Baskets:
         basket.up = drift_up(basket.up, found.z)
         case = _Case(customer_id, customer, basket, order, at, found)
         shrunk = self._shrunk
-        if (
-            shrunk.enabled
-            and earlier >= shrunk.min_orders
-            and found.p < shrunk.p
-            and order.total <= shrunk.ratio * found.typical
-        ):
+        if shrunk.enabled and earlier >= shrunk.min_orders and is_shrunk(found, order.total, shrunk.p, shrunk.ratio):
             self._tell(shrunk, case, {"p": _short(found.p)}, _shrunk(order, found))
         self._trend(self._shrinking, SHRINKING, case, -basket.ewma, basket.down)
         self._trend(self._grown, GROWN, case, basket.ewma, basket.up)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.baskets import Score, score
+from agents.amounts import Score, score
 from agents.decisions import Trigger, iso
 from agents.rules import BasketGrown, BasketShrinking, BasketShrunk, Rules, load_rules
 from tables.orders import DAY

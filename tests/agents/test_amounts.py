@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.integrate import quad
 
-from agents import baskets
-from agents.baskets import GROWN, SHRINKING, score
+from agents import amounts
+from agents.amounts import GROWN, SHRINKING, score
 from tables.parameters import BUILTIN, BasketPrior
 from tests.bench.fit_builtin import read_cdnow
 
@@ -82,30 +82,30 @@ def test_an_amount_of_nothing_has_no_score(amount: float) -> None:
 def test_shrunk_needs_both_rarity_and_size() -> None:
     steady = history([math.log(50.0)] * 60)
     small, mild = score(PRIOR, *steady, 20.0), score(PRIOR, *steady, 30.0)
-    assert baskets.is_shrunk(small, 20.0, p=0.05)
-    assert not baskets.is_shrunk(mild, 30.0, p=0.5)  # rare enough, but more than half
-    assert not baskets.is_shrunk(small, 20.0, p=small.p)
+    assert amounts.is_shrunk(small, 20.0, p=0.05)
+    assert not amounts.is_shrunk(mild, 30.0, p=0.5)  # rare enough, but more than half
+    assert not amounts.is_shrunk(small, 20.0, p=small.p)
     loose = score(PRIOR, 0, 0.0, 0.0, 12.0)
-    assert not baskets.is_shrunk(loose, 12.0)  # half of the typical amount, but not rare for a stranger
+    assert not amounts.is_shrunk(loose, 12.0)  # half of the typical amount, but not rare for a stranger
 
 
 def test_trend_arithmetic() -> None:
-    assert baskets.smooth(0.5, -1.0) == pytest.approx(0.3 * -1.0 + 0.7 * 0.5)
-    assert baskets.smooth(0.0, -50.0) == pytest.approx(-0.9)
-    assert baskets.drift_down(1.0, -1.2) == pytest.approx(1.7)
-    assert baskets.drift_down(1.0, 2.0) == 0.0
-    assert baskets.drift_up(1.0, 1.2) == pytest.approx(1.7)
-    assert baskets.drift_up(1.0, -2.0) == 0.0
+    assert amounts.smooth(0.5, -1.0) == pytest.approx(0.3 * -1.0 + 0.7 * 0.5)
+    assert amounts.smooth(0.0, -50.0) == pytest.approx(-0.9)
+    assert amounts.drift_down(1.0, -1.2) == pytest.approx(1.7)
+    assert amounts.drift_down(1.0, 2.0) == 0.0
+    assert amounts.drift_up(1.0, 1.2) == pytest.approx(1.7)
+    assert amounts.drift_up(1.0, -2.0) == 0.0
 
 
 @pytest.mark.parametrize("z", [-37.0, -3.0, 3.0, 37.0])
 def test_a_single_order_is_no_trend(z: float) -> None:
-    smoothed, down, up = baskets.smooth(0.0, z), baskets.drift_down(0.0, z), baskets.drift_up(0.0, z)
-    assert not baskets.is_shrinking(smoothed, down)
-    assert not baskets.is_grown(smoothed, up)
-    smoothed, down, up = baskets.smooth(smoothed, z), baskets.drift_down(down, z), baskets.drift_up(up, z)
-    assert baskets.is_shrinking(smoothed, down) == (z < 0)
-    assert baskets.is_grown(smoothed, up) == (z > 0)
+    smoothed, down, up = amounts.smooth(0.0, z), amounts.drift_down(0.0, z), amounts.drift_up(0.0, z)
+    assert not amounts.is_shrinking(smoothed, down)
+    assert not amounts.is_grown(smoothed, up)
+    smoothed, down, up = amounts.smooth(smoothed, z), amounts.drift_down(down, z), amounts.drift_up(up, z)
+    assert amounts.is_shrinking(smoothed, down) == (z < 0)
+    assert amounts.is_grown(smoothed, up) == (z > 0)
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ def test_a_single_order_is_no_trend(z: float) -> None:
     [(SHRINKING.smoothed, 0.0, True), (0.0, SHRINKING.drift, True), (0.9, 2.7, False)],
 )
 def test_either_sign_of_a_trend_is_enough(smoothed: float, drift: float, fires: bool) -> None:
-    assert baskets.is_shrinking(-smoothed, drift) is fires
-    assert baskets.is_grown(GROWN.smoothed, 0.0)
-    assert baskets.is_grown(0.0, GROWN.drift)
+    assert amounts.is_shrinking(-smoothed, drift) is fires
+    assert amounts.is_grown(GROWN.smoothed, 0.0)
+    assert amounts.is_grown(0.0, GROWN.drift)
 
 
 def alarms(logs: NDArray[np.float64], earlier: int) -> tuple[bool, bool]:
@@ -124,12 +124,12 @@ def alarms(logs: NDArray[np.float64], earlier: int) -> tuple[bool, bool]:
     smoothed = down = up = 0.0
     shrinking = grown = False
     for y in logs.tolist():
-        if n >= baskets.MIN_ORDERS:
+        if n >= amounts.MIN_ORDERS:
             z = score(PRIOR, n, total, ss, math.exp(y)).z
-            smoothed, down, up = baskets.smooth(smoothed, z), baskets.drift_down(down, z), baskets.drift_up(up, z)
+            smoothed, down, up = amounts.smooth(smoothed, z), amounts.drift_down(down, z), amounts.drift_up(up, z)
         if n >= earlier:
-            shrinking |= baskets.is_shrinking(smoothed, down)
-            grown |= baskets.is_grown(smoothed, up)
+            shrinking |= amounts.is_shrinking(smoothed, down)
+            grown |= amounts.is_grown(smoothed, up)
         n, total = n + 1, total + y
         off = y - mean
         mean += off / n

@@ -57,6 +57,8 @@ _TRIES = 5
 _START_SECONDS = 20.0
 _PORTS = range(15000, 32000)
 """Below the range from which systems take ports for outgoing connections: nobody gets ours between stop and start."""
+_given: set[int] = set()
+"""Ports that `free_port` has named: two servers may be configured before either listens."""
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -157,15 +159,18 @@ def _program() -> str:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that was free a moment ago."""
+    """A port of 127.0.0.1 that was free a moment ago, and that nobody in this process was given before."""
     while True:
         port = secrets.choice(_PORTS)
+        if port in _given:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+        _given.add(port)
         return port
 
 

@@ -127,7 +127,7 @@ class Partition:
         except IllegalStateError:
             self.live = False
             return False
-        self._release()
+        self.release()
         return True
 
     async def start(self) -> None:
@@ -267,9 +267,6 @@ class Partition:
 
     def release(self) -> None:
         """The batch is done: more may be fetched."""
-        self._release()
-
-    def _release(self) -> None:
         full: list[str] = []
         if self.pipeline is not None:
             feeds = zip(self._sources.values(), self.pipeline.merge.feeds, strict=True)

@@ -451,7 +451,7 @@ def test_planning_anew_goes_in_steps() -> None:
         for _, value in settled.changes:
             assert value is not None
             assert read_head(value)[1] > day(1)
-        shop.core.adopt(settled)
+        shop.core.adopt()
         steps += 1
     assert steps == 3
     assert len(shop.core.settle().changes) == 10
@@ -496,7 +496,7 @@ def test_one_customer_with_twenty_thousand_orders() -> None:
     orders = shop.customer().orders
     assert orders is not None
     assert (orders.count, len(orders.recent)) == (20_000, 12)
-    assert len(shop.core.states.heap) < 1000
+    assert len(shop.core.states.timers) < 1000
 
 
 def test_ten_thousand_event_ids() -> None:
@@ -540,7 +540,7 @@ def test_customers_who_come_by_every_day_do_not_fill_the_heap() -> None:
         for name in customers:
             shop.send(added(day(number), customer=name))
         shop.wait_until(day(number, 5))
-    assert len(shop.core.states.heap) < 11_000
+    assert len(shop.core.states.timers) < 11_000
 
 
 def test_a_core_is_one_partitions_alone() -> None:

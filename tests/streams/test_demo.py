@@ -219,7 +219,7 @@ def decisions_of(lines: Sequence[LogLine]) -> list[Decision]:
         if not number % 5000:
             settled = core.settle()
             found += settled.decisions
-            core.adopt(settled)
+            core.adopt()
     core.advance(lines[-1].effective + 1, 1 << 60)
     return found + core.settle().decisions
 

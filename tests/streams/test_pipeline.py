@@ -180,7 +180,7 @@ def test_a_record_refused_behind_a_mark_keeps_its_place_over_a_restart() -> None
     for source in range(3):
         run.fetch(source)
     entries = run.pipeline.merge.feeds[SOURCES.index(PURCHASES)].entries
-    assert [entry.effective for entry in entries] == [day(9), day(9)]
+    assert [effective for effective, *_ in entries] == [day(9), day(9)]
     run.work()
     assert run.outcomes[-1].now == day(9)
 

@@ -196,7 +196,7 @@ class Shop:
                 self.durable[key] = value
         self.changelog += settled.changes
         self.decisions += settled.decisions
-        self.core.adopt(settled)
+        self.core.adopt()
         return settled.decisions
 
     def send(self, *events: AnyEvent) -> None:

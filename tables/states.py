@@ -1,7 +1,7 @@
 """The states of one partition's customers, packed, and the timers over them.
 
-A batch works on decoded copies; what it changed is packed by `close` and takes the place of the old by `adopt`, when the
-changes are durable. A copy is packed as soon as nobody needs it decoded: right after its event it lies in the
+A batch works on decoded copies; what it changed is packed by `close` and takes the place of the old by `adopt`, when
+the changes are durable. A copy is packed as soon as nobody needs it decoded: right after its event it lies in the
 processor's cache, at the end of the batch it does not, which would cost twice as much.
 """
 

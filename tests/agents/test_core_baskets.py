@@ -163,6 +163,29 @@ def test_a_trend_is_told_when_it_passes_its_limit_and_once(style: Style, name: s
     assert trigger.reason.startswith(f"baskets are getting {way}: the last was {totals[told_at]:.2f} EUR, usual until")
 
 
+@pytest.mark.parametrize(("name", "total"), [("shrinking", 1e-9), ("grown", 1e12)])
+def test_a_single_order_is_no_trend_however_far_out(name: str, total: float) -> None:
+    shop = Shop(only(name), SHOP)
+    buying(shop, *STEADY[:3], total)
+    assert baskets(shop) == []
+    buying(shop, total, first=4)
+    assert [(t.type, t.order_id) for t in baskets(shop)] == [(f"basket.{name}", "o4")]
+
+
+@pytest.mark.parametrize(("ewma", "cusum"), [(0.9, 1000.0), (3.0, 2.8)], ids=["ewma", "cusum"])
+@pytest.mark.parametrize(("name", "factor"), [("shrinking", 0.6), ("grown", 1.6)])
+def test_either_sign_of_a_trend_is_enough(name: str, factor: float, ewma: float, cusum: float) -> None:
+    """The limit of the other one is out of reach."""
+    rules = Rules(
+        basket_shrunk=BasketShrunk(enabled=False),
+        basket_shrinking=BasketShrinking(ewma=ewma, cusum=cusum),
+        basket_grown=BasketGrown(ewma=ewma, cusum=cusum),
+    )
+    shop = Shop(rules, SHOP)
+    buying(shop, *STEADY, *(50.0 * factor**step for step in range(1, 6)))
+    assert [t.type for t in baskets(shop)] == [f"basket.{name}"]
+
+
 def test_a_trend_that_ended_can_be_told_again() -> None:
     shop = Shop(only("shrinking"), SHOP)
     falling = [50.0 * 0.6**step for step in range(1, 6)]

@@ -11,9 +11,6 @@ from click.testing import CliRunner, Result
 from streams.commands import offbeat, run
 from tables.parameters import BUILTIN, dump_parameters
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
-CDNOW = DATA / "cdnow_master.csv.zst"
-
 LOG = """\
 customer_id,event_time,event_type,order_id,product_id,category,quantity,amount,currency
 ann,2024-01-01T10:00:00Z,add_to_cart,,tea,drinks,2,10.00,EUR
@@ -123,10 +120,9 @@ def test_refused_lines_are_told(tmp_path: Path) -> None:
     assert "1970" in result.stderr or "before 1990" in result.stderr
 
 
-@pytest.mark.skipif(not CDNOW.exists(), reason="the log ../shared/data/cdnow_master.csv.zst is not here")
-def test_the_cdnow_log(tmp_path: Path) -> None:
+def test_the_cdnow_log(cdnow: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    summary = json.loads(backtest(CDNOW, "--triggers", out, "--json").stdout)
+    summary = json.loads(backtest(cdnow, "--triggers", out, "--json").stdout)
     assert (summary["events"], summary["customers"], summary["rejected"]) == (69_659, 23_570, 0)
     lines = lines_of(out)
     fired = [line for line in lines if not line["ce_type"].endswith(".cancelled")]
@@ -138,5 +134,5 @@ def test_the_cdnow_log(tmp_path: Path) -> None:
     known = {line["trigger_id"] for line in fired}
     assert all(line["trigger_id"] in known for line in lines)
     again = tmp_path / "again.jsonl"
-    backtest(CDNOW, "--triggers", again)
+    backtest(cdnow, "--triggers", again)
     assert again.read_bytes() == out.read_bytes()

@@ -4,16 +4,7 @@ import pytest
 
 from agents.decisions import iso
 from tables.events import AnyEvent
-from tests.support.core import (
-    Shop,
-    added,
-    cleared,
-    day,
-    hour,
-    order,
-    removed,
-    viewed,
-)
+from tests.support.core import Shop, added, cleared, day, hour, order, removed, viewed
 
 
 def test_one_product_looked_at_twice(shop: Shop) -> None:

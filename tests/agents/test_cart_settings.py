@@ -4,15 +4,7 @@ from pathlib import Path
 
 from agents.decisions import iso
 from agents.rules import BrowseAbandoned, CartAbandoned, CheckoutAbandoned, Rules, load_rules
-from tests.support.core import (
-    MINUTE,
-    Shop,
-    added,
-    checkout,
-    day,
-    hour,
-    viewed,
-)
+from tests.support.core import MINUTE, Shop, added, checkout, day, hour, viewed
 
 
 def test_disabled_rules_are_silent() -> None:

@@ -9,10 +9,7 @@ from agents.core import Core
 from agents.decisions import Trigger
 from agents.rules import Rules
 from tables.customer import NEVER
-from tables.events import (
-    SOURCES,
-    AnyEvent,
-)
+from tables.events import SOURCES, AnyEvent
 from tables.orders import DAY
 from tables.parameters import BUILTIN
 from tests.support.core import (

@@ -5,9 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tables.events import (
-    AnyEvent,
-)
+from tables.events import AnyEvent
 from tests.support.core import HOUR, Shop, added, cart, day, hour, in_cart, order, viewed
 
 

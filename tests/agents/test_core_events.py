@@ -2,22 +2,9 @@
 
 from agents.decisions import Cancellation, Trigger
 from tables.customer import MAX_OPEN
-from tables.events import (
-    Consent,
-    CustomerMerged,
-    CustomerUpdated,
-    OrderCancelled,
-    OrderRefunded,
-)
+from tables.events import Consent, CustomerMerged, CustomerUpdated, OrderCancelled, OrderRefunded
 from tables.orders import DAY
-from tests.support.core import (
-    HOUR,
-    Shop,
-    added,
-    day,
-    fresh_id,
-    order,
-)
+from tests.support.core import HOUR, Shop, added, day, fresh_id, order
 
 # --- events that change little ---------------------------------------------------------------------------------------
 

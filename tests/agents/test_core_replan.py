@@ -6,12 +6,7 @@ from agents.decisions import iso
 from agents.rules import BasketShrunk, CartAbandoned, RepurchaseDue, Rules, load_rules
 from tables.customer import read_head
 from tables.parameters import BUILTIN, Parameters
-from tests.support.core import (
-    Shop,
-    added,
-    day,
-    order,
-)
+from tests.support.core import Shop, added, day, order
 
 
 def test_the_same_rules_wake_nobody() -> None:

@@ -1,13 +1,7 @@
 """Erasure: what it leaves, what it cancels, what comes after it."""
 
 from agents.decisions import iso
-from tests.support.core import (
-    Shop,
-    added,
-    day,
-    erased,
-    order,
-)
+from tests.support.core import Shop, added, day, erased, order
 
 
 def test_an_erasure_leaves_a_tombstone_and_cancels_what_is_open(shop: Shop) -> None:

@@ -35,10 +35,3 @@ def apache_kafka() -> Iterator[ApacheKafka]:
         pytest.skip(reason)
     with ApacheKafka() as broker:
         yield broker
-
-
-@pytest.fixture(params=["embedded_broker", "apache_kafka"])
-def broker(request: pytest.FixtureRequest) -> EmbeddedBroker | ApacheKafka:
-    """At least once, and exactly once."""
-    found: EmbeddedBroker | ApacheKafka = request.getfixturevalue(request.param)
-    return found

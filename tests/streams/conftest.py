@@ -11,6 +11,14 @@ from streams.settings import Settings
 from streams.topics import create
 from tests.bench.cdnow import write_table
 from tests.support.logfiles import Write
+from tests.support.topics_io import Broker
+
+
+@pytest.fixture(params=["embedded_broker", "apache_kafka"])
+def broker(request: pytest.FixtureRequest) -> Broker:
+    """At least once, and exactly once."""
+    found: Broker = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from streams.resolve import KINDS, load_settings, variable
 from streams.settings import Security, Settings, SettingsError, Topics
 
-SECRET = "s3cr3t-Pass"  # noqa: S105
+SECRET = "s3cr3t-Pass"
 
 SASL = {
     "OFFBEAT_SECURITY_PROTOCOL": "SASL_PLAINTEXT",

@@ -266,7 +266,7 @@ def test_passwords() -> None:
             security_protocol="SASL_PLAINTEXT",
             security_mechanism="PLAIN",
             security_user="alice",
-            security_password="wonderland",  # noqa: S106 - of this test's broker
+            security_password="wonderland",
         )
         line = refused({**alice, "OFFBEAT_SECURITY_PASSWORD": "looking-glass"}, 2)
         assert line.startswith("security: the brokers refuse user alice: ")

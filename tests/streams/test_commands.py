@@ -63,6 +63,16 @@ def test_bad_usage_is_one_line_and_status_2(
     assert told.isprintable()
 
 
+@pytest.mark.parametrize("arguments", [["x" * 100_000], ["--" + "x" * 100_000], ["rules", "check", "x" * 5000]])
+def test_what_is_given_may_be_long_and_the_line_is_not(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, told = refused(capsys, *arguments)
+    assert status == 2
+    assert len(told) < 1100
+    assert "xxx ... xxx" in told
+
+
 def test_a_wrong_setting_is_status_2(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OFFBEAT_DELIVERY", "twice")
     assert refused(capsys, "rules", "show")[0] == 2

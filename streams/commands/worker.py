@@ -2,7 +2,9 @@
 
 import click
 
+from streams.commands import USAGE
 from streams.commands.options import with_settings
+from streams.commands.output import failure
 from streams.settings import Settings
 from streams.stopping import StopSignal
 
@@ -23,7 +25,5 @@ def worker(settings: Settings) -> None:
     try:
         status = run_worker(settings, stop)
     except (TopicsError, RefusedError, ParametersError) as exc:
-        error = click.ClickException(str(exc))
-        error.exit_code = 2
-        raise error from exc
+        raise failure(str(exc), USAGE) from exc
     click.get_current_context().exit(status)

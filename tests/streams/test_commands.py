@@ -15,11 +15,14 @@ from tests.support.commands import refused
 pytestmark = pytest.mark.usefixtures("own_directory")
 
 
-@pytest.mark.parametrize("arguments", [[], ["rules"], ["rules", "show"], ["rules", "check"], ["topics", "create"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["rules"], ["rules", "show"], ["rules", "check"], ["topics"], ["topics", "create"]]
+)
 def test_every_command_has_help(arguments: list[str]) -> None:
     result = CliRunner().invoke(offbeat, [*arguments, "--help"])
     assert result.exit_code == 0
     assert result.output.startswith("Usage: ")
+    assert "..." not in result.output.partition("Commands:")[2]
 
 
 def test_help_lists_each_command_that_is_there(capsys: pytest.CaptureFixture[str]) -> None:

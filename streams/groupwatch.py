@@ -38,7 +38,7 @@ class GroupWatch:
     def look(self, consumer: Any) -> None:
         """Say what has happened to the group since the last time."""
         self._fence()
-        coordinator = consumer._coordinator  # noqa: SLF001
+        coordinator = consumer._coordinator  # noqa: SLF001 - see above
         self.away = coordinator.coordinator_id is None
         if self.away:
             self._is_away()
@@ -47,7 +47,7 @@ class GroupWatch:
         try:
             coordinator.check_errors()
         except KafkaError as exc:
-            if coordinator._coordination_task.done():  # noqa: SLF001
+            if coordinator._coordination_task.done():  # noqa: SLF001 - see above
                 self._fatal(70, f"the group's coordination has ended: {exc}")
             self.hear(exc)
             consumer._client.force_metadata_update()  # noqa: SLF001 - what was known may have been incomplete

@@ -4,35 +4,17 @@ import signal
 import time
 from pathlib import Path
 
-import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from streams.embedded import EmbeddedBroker, free_port
 from tests.support.brokers import ApacheKafka
-from tests.support.topics_io import Message, Send, event, produce, read_all, states
-from tests.support.workers import Deployment, Worker, deploy, environment
-
-Broker = EmbeddedBroker | ApacheKafka
-
-
-@pytest.fixture(params=["embedded_broker", "apache_kafka"])
-def broker(request: pytest.FixtureRequest) -> Broker:
-    """At least once, and exactly once."""
-    found: Broker = request.getfixturevalue(request.param)
-    return found
-
-
-@pytest.fixture
-def rules(tmp_path: Path) -> str:
-    """One view is enough, and a minute."""
-    file = tmp_path / "rules.toml"
-    file.write_text('["browse.abandoned"]\nafter = "1m"\nviews = 1\n')
-    return str(file)
+from tests.support.topics_io import Broker, Message, Send, event, now, produce, read_all, states
+from tests.support.workers import Deployment, Worker, deploy, environment, rules_of_a_minute
 
 
 def views(to: Deployment, first: int, count: int, ago: int) -> list[Send]:
     """A view by each of `count` customers, `ago` ms ago."""
-    at = round(time.time() * 1000) - ago
+    at = now() - ago
     return [
         event(to.topic("carts"), f"c{n}", at, "product.viewed", product_id="p") for n in range(first, first + count)
     ]
@@ -52,10 +34,10 @@ def triggers(to: Deployment) -> list[Message]:
     return read_all(to.broker, [to.topic("triggers.cart")])
 
 
-def test_nothing_is_repeated_after_a_stop(broker: Broker, rules: str) -> None:
+def test_nothing_is_repeated_after_a_stop(broker: Broker, tmp_path: Path) -> None:
     """Half of the triggers have been sent, half are not due yet; the next worker sends those alone."""
     number = signal.SIGTERM if isinstance(broker, ApacheKafka) else signal.SIGINT
-    to = deploy(broker, rules=rules)
+    to = deploy(broker, rules=rules_of_a_minute(tmp_path, views=1))
     with Worker(to.environ) as worker:
         worker.wait_ready()
         produce(broker, [*views(to, 0, 20, 70_000), *views(to, 20, 20, 55_000)])

@@ -3,7 +3,6 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import NoReturn
 
 from prometheus_client import CollectorRegistry
 
@@ -22,14 +21,6 @@ from tables.states import Change
 from tests.support.pipes import Kept
 
 NOW = 1_700_000_000_000
-
-
-class Killed(BaseException):
-    """The process has ended."""
-
-
-def fatal(_code: int, message: str) -> NoReturn:
-    raise Killed(message)
 
 
 class Wiring:

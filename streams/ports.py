@@ -35,7 +35,9 @@ class Writer(Protocol):
     async def open(self) -> None:
         """Become the only writer. Raises `FencedError`, KafkaError, TimeoutError, OSError."""
 
-    async def write(self, states: list[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int], /) -> None:
+    async def write(
+        self, states: Iterable[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int], /
+    ) -> None:
         """Make a batch durable: changelog rows, rows by topic, offsets by topic. Raises what `open` does.
 
         Any error leaves it unknown whether it is durable: `close`, `open`, and read back what is.

@@ -5,7 +5,8 @@ The private attributes of aiokafka 0.14.0 that are used are marked.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -64,20 +65,30 @@ class Producing:
 
     async def send(self, topic: str, rows: Iterable[Row]) -> list["asyncio.Future[Any]"]:
         """Hand the rows to the producer as record batches; the futures tell what became of each."""
-        producer = self.producer
-        partition = self.number % self._partitions.get(topic, self.number + 1)
         sent: list[asyncio.Future[Any]] = []
-        batch = producer.create_batch()
+        now = int(time.time() * 1000)
+        batch, append, count = self._new_batch()
         for key, value, headers in rows:
-            if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
-                batch.close()
-                sent.append(await producer.send_batch(batch, topic, partition=partition))
-                batch = producer.create_batch()
-                if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
+            if append(count, now, key, value, headers) is None:
+                sent.append(await self._send_batch(topic, batch, count))
+                batch, append, count = self._new_batch()
+                if append(count, now, key, value, headers) is None:
                     raise ValueError(f"a record for {topic} is too large to be sent")
-        if batch.record_count():
-            batch.close()
-            sent.append(await producer.send_batch(batch, topic, partition=partition))
+            count += 1
+        if count:
+            sent.append(await self._send_batch(topic, batch, count))
+        return sent
+
+    def _new_batch(self) -> tuple[Any, Callable[..., Any], int]:
+        """A batch, how to append to its buffer (four times as fast as by its own `append`), and its length."""
+        batch = self.producer.create_batch()
+        return batch, batch._builder.append, 0  # noqa: SLF001
+
+    async def _send_batch(self, topic: str, batch: Any, count: int) -> "asyncio.Future[Any]":
+        batch._relative_offset = count  # noqa: SLF001
+        batch.close()
+        partition = self.number % self._partitions.get(topic, self.number + 1)
+        sent: asyncio.Future[Any] = await self.producer.send_batch(batch, topic, partition=partition)
         return sent
 
 

@@ -1,7 +1,7 @@
 """The records by which a batch becomes durable."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from streams.changelog import mark_record
 from streams.mark import Mark
@@ -20,12 +20,12 @@ class RowWriter:
         self._number, self._topics = number, settings.sources
         self._messages = MessageWriter(settings)
 
-    def states(self, outcome: Outcome) -> list[Row]:
+    def states(self, outcome: Outcome) -> Iterator[Row]:
         """Of the changelog: the states that changed, and last the mark, if positions have moved."""
-        rows: list[Row] = [(key, value, NO_HEADERS) for key, value in outcome.settled.changes]
+        for key, value in outcome.settled.changes:
+            yield key, value, NO_HEADERS
         if outcome.positions:
-            rows.append((*mark_record(Mark(outcome.positions, outcome.now, outcome.live_from)), NO_HEADERS))
-        return rows
+            yield *mark_record(Mark(outcome.positions, outcome.now, outcome.live_from)), NO_HEADERS
 
     def outputs(self, outcome: Outcome) -> Mapping[str, list[Row]]:
         """Decisions and dead letters, by topic."""

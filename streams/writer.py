@@ -7,7 +7,7 @@ before their mark. Whatever is written again after a crash is written with the s
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -67,7 +67,7 @@ class TransactionalWriter(Producing):
 
         client.send = watched
 
-    async def write(self, states: list[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int]) -> None:
+    async def write(self, states: Iterable[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int]) -> None:
         try:
             async with asyncio.timeout(STEP_SECONDS):
                 await self._write(states, outputs, offsets)
@@ -79,7 +79,7 @@ class TransactionalWriter(Producing):
                 raise KafkaError(repr(exc)) from exc
             raise
 
-    async def _write(self, states: list[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int]) -> None:
+    async def _write(self, states: Iterable[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int]) -> None:
         producer = self.producer
         await producer.begin_transaction()
         sent = await self.send(self.settings.changelog, states)
@@ -117,7 +117,7 @@ class AcknowledgedWriter(Producing):
         super().__init__(settings, number, partitions)
         self._check = check
 
-    async def write(self, states: list[Row], outputs: Mapping[str, list[Row]], _offsets: Mapping[str, int]) -> None:
+    async def write(self, states: Iterable[Row], outputs: Mapping[str, list[Row]], _offsets: Mapping[str, int]) -> None:
         async with asyncio.timeout(STEP_SECONDS):
             sent: list[asyncio.Future[Any]] = []
             self._check()

@@ -146,7 +146,7 @@ class FakeWriter:
     async def open(self) -> None:
         await self._wiring.step("open", self._number)
 
-    async def write(self, states: list[Row], _outputs: Mapping[str, list[Row]], offsets: Mapping[str, int]) -> None:
+    async def write(self, states: Iterable[Row], _outputs: Mapping[str, list[Row]], offsets: Mapping[str, int]) -> None:
         await self._wiring.step("write" if offsets else "fence", self._number)
         self._wiring.changelog[self._number] += [(key or b"", value) for key, value, _ in states]
 

@@ -6,8 +6,9 @@ and the *fence* (written by a worker that takes the partition over: reading ends
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -20,6 +21,8 @@ from tables.states import Change
 
 MARK = b"\0mark"
 FENCE = b"\0fence"
+_CUSTOMERS = b"\1"
+"""No key of a customer is smaller, and every other is."""
 PATIENCE = 60.0
 """Seconds without a record after which reading the changelog is given up."""
 
@@ -36,7 +39,7 @@ async def read_changelog(
     settings: Settings,
     number: int,
     token: str,
-    restore: Callable[[list[Change]], None],
+    restore: Callable[[Mapping[bytes, bytes | None]], None],
     progress: Callable[[int], None] = lambda _count: None,
 ) -> Mark | None:
     """Read partition `number` from its beginning to the fence `token`, handing the states' changes to `restore`.
@@ -61,27 +64,20 @@ async def read_changelog(
         consumer.assign([tp])
         await consumer.seek_to_beginning(tp)
         mark: Mark | None = None
-        wanted = token.encode()
         loop = asyncio.get_running_loop()
         heard = loop.time()
         while True:
             records = (await consumer.getmany(tp, timeout_ms=100)).get(tp, [])
-            changes: list[Change] = []
-            for record in records:
-                key = record.key
-                if key is None:
-                    continue
-                if key[:1] != b"\0":
-                    changes.append((key, record.value))
-                elif key == MARK:
-                    mark = _read_mark(settings, number, record.value)
-                elif key == FENCE and record.value == wanted:
-                    restore(changes)
-                    progress(len(records))
-                    return mark
             if records:
-                restore(changes)
+                newest, ended = _newest(records, token.encode())
+                if MARK in newest:
+                    mark = _read_mark(settings, number, newest[MARK])
+                for key in [key for key in newest if key < _CUSTOMERS]:
+                    del newest[key]
+                restore(newest)
                 progress(len(records))
+                if ended:
+                    return mark
                 heard = loop.time()
             elif loop.time() - heard > PATIENCE:
                 raise ChangelogError(
@@ -90,6 +86,21 @@ async def read_changelog(
     finally:
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(consumer.stop(), 5)
+
+
+def _newest(records: Iterable[Any], token: bytes) -> tuple[dict[bytes, bytes | None], bool]:
+    """The last value of each key, and whether the fence was found: then up to it."""
+    newest: dict[bytes, bytes | None] = {record.key: record.value for record in records}
+    newest.pop(None, None)  # type: ignore[call-overload] # nobody's, not ours
+    if FENCE not in newest:
+        return newest, False
+    newest = {}
+    for record in records:
+        if record.key is not None:
+            newest[record.key] = record.value
+        if record.key == FENCE and record.value == token:
+            return newest, True
+    return newest, False
 
 
 def _read_mark(settings: Settings, number: int, value: bytes | None) -> Mark | None:

@@ -17,7 +17,6 @@ from streams.metrics import Metrics
 from streams.pipeline import FloodGuard
 from streams.settings import Settings
 from streams.status import Status
-from tables.states import Change
 
 Row = tuple[bytes | None, bytes | None, Headers]
 """Key, value and headers of a record to be written."""
@@ -83,7 +82,7 @@ class ReadChangelog(Protocol):
         self,
         number: int,
         token: str,
-        restore: Callable[[list[Change]], None],
+        restore: Callable[[Mapping[bytes, bytes | None]], None],
         progress: Callable[[int], None],
         /,
     ) -> Awaitable[Mark | None]:

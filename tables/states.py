@@ -5,7 +5,7 @@ the changes are durable. A copy is packed as soon as nobody needs it decoded: ri
 processor's cache, at the end of the batch it does not, which would cost twice as much.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 
 from tables.customer import NEVER, Customer, pack, read_head, unpack, with_wake
 from tables.timers import Timers
@@ -44,13 +44,13 @@ class States:
         packed = self._packed.get(key)
         return None if packed is None else unpack(packed)
 
-    def restore(self, changes: Iterable[Change]) -> None:
-        """Take in changelog records, oldest first; `ready` must follow."""
-        newest = dict(changes)
-        erased = [key for key, value in newest.items() if value is None]
-        self._packed.update(newest)  # type: ignore[arg-type] # None does not stay
-        for key in erased:
-            del self._packed[key]
+    def restore(self, newest: Mapping[bytes, bytes | None]) -> None:
+        """Take in changelog records: the last value of each key; None: erased. `ready` must follow."""
+        packed = self._packed
+        packed.update(newest)  # type: ignore[arg-type] # None does not stay
+        if None in newest.values():
+            for key in [key for key, value in newest.items() if value is None]:
+                del packed[key]
 
     def ready(self) -> None:
         """Build the timers from the heads of the states; raises `StateError` for a form this version cannot read."""

@@ -180,7 +180,7 @@ class Shop:
 
     def _new_core(self) -> Core:
         core = Core(self.rules, self.parameters, track_offsets=self._track)
-        core.states.restore(self.durable.items())
+        core.states.restore(self.durable)
         core.states.ready()
         core.emitter.now = self.reached
         return core

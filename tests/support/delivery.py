@@ -99,13 +99,13 @@ class Wiring:
         self,
         number: int,
         token: str,
-        restore: Callable[[list[Change]], None],
+        restore: Callable[[Mapping[bytes, bytes | None]], None],
         progress: Callable[[int], None],
     ) -> Mark | None:
         await self.step("read", number)
         changes = self.changelog[number]
         assert changes[-1][1] == token.encode()
-        restore([change for change in changes if change[0][:1] != b"\0"])
+        restore({key: value for key, value in changes if key[:1] != b"\0"})
         progress(len(changes))
         return self.mark(number)
 

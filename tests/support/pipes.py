@@ -68,7 +68,7 @@ class Run:
 
     def _open(self) -> Pipeline:
         core = Core(self._rules, self._parameters)
-        core.states.restore(self.states.items())
+        core.states.restore(self.states)
         core.states.ready()
         pipeline = Pipeline(core, self._flood, wall=self._wall)
         pipeline.seek(*self._durable)

@@ -114,7 +114,8 @@ class Timers(RuleBasedStateMachine):
         """The worker is gone with all that is not durable; the next one may have other rules."""
         self.plan += other_plan
         self.states = States(self.plan)
-        self.states.restore([*((key, b"stale") for key in self.changelog), *self.changelog.items(), (b"x", None)])
+        self.states.restore(dict.fromkeys(self.changelog, b"stale"))
+        self.states.restore({**self.changelog, b"x": None})
         self.states.ready()
         self.now = dict(self.durable)
         if other_plan and self.changelog:
@@ -211,7 +212,7 @@ def test_erased_and_back_in_one_batch_is_somebody_new() -> None:
 
 def test_a_state_planned_otherwise_wakes_at_once_even_if_it_never_would() -> None:
     states = States(2)
-    states.restore([(b"a", pack(Customer(wake=NEVER), 1)), (b"b", pack(Customer(wake=9), 2))])
+    states.restore({b"a": pack(Customer(wake=NEVER), 1), b"b": pack(Customer(wake=9), 2)})
     states.ready()
     assert states.timers.soonest == 0
     assert [popped[:2] for _ in range(2) if (popped := states.pop(NEVER))] == [(0, b"a"), (9, b"b")]
@@ -219,26 +220,26 @@ def test_a_state_planned_otherwise_wakes_at_once_even_if_it_never_would() -> Non
 
 def test_what_was_not_yet_planned_anew_at_a_restart_is_so_afterwards() -> None:
     states = States(2)
-    states.restore([(b"a", pack(Customer(wake=7), 1))])
+    states.restore({b"a": pack(Customer(wake=7), 1)})
     states.ready()
     states.close(b"a", states.open(b"a"))
     changes = settle(states)
     again = States(2)
-    again.restore(changes)
+    again.restore(dict(changes))
     again.ready()
     assert again.timers.soonest == 0
 
 
 def test_a_form_of_a_newer_version_stops_at_once() -> None:
     states = States(1)
-    states.restore([(b"a", b"\xff" + pack(Customer(), 1)[1:])])
+    states.restore({b"a": b"\xff" + pack(Customer(), 1)[1:]})
     with pytest.raises(StateError, match="newer version"):
         states.ready()
 
 
 def test_a_state_too_short_to_be_one_stops_at_once() -> None:
     states = States(1)
-    states.restore([(b"a", b"\x01\x02")])
+    states.restore({b"a": b"\x01\x02"})
     with pytest.raises(StateError, match="damaged"):
         states.ready()
 
@@ -246,7 +247,8 @@ def test_a_state_too_short_to_be_one_stops_at_once() -> None:
 def test_the_newest_record_of_the_changelog_counts() -> None:
     states = States(1)
     old, new = pack(Customer(wake=5), 1), pack(Customer(wake=8), 1)
-    states.restore([(b"a", old), (b"a", new), (b"b", old), (b"b", None), (b"c", None), (b"c", old)])
+    states.restore({b"a": old, b"b": old, b"c": None})
+    states.restore({b"a": new, b"b": None, b"c": old})
     states.ready()
     assert sorted(states) == [b"a", b"c"]
     assert states.timers.soonest == 5

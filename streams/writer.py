@@ -27,6 +27,7 @@ STEP_SECONDS = 30.0
 """No step of a batch may take longer: then the outcome is unknown, and the partition is taken over anew."""
 
 Row = tuple[bytes | None, bytes | None, Headers]
+NO_HEADERS: Headers = []
 
 
 class Writer(Protocol):
@@ -42,8 +43,8 @@ class Writer(Protocol):
         """Let go; never raises."""
 
 
-class _Producing:
-    """What both have in common: a producer, and sending rows as whole record batches."""
+class Producing:
+    """What all have in common: a producer, and sending rows as whole record batches."""
 
     def __init__(self, settings: Settings, number: int, partitions: Mapping[str, int], **options: Any) -> None:
         self.settings = settings
@@ -84,10 +85,11 @@ class _Producing:
                 with suppress(Exception):
                     await producer.client.close()
 
-    async def send(self, topic: str, rows: Iterable[Row]) -> list["asyncio.Future[Any]"]:
+    async def send(self, topic: str, rows: Iterable[Row], partition: int | None = None) -> list["asyncio.Future[Any]"]:
         """Hand the rows to the producer as record batches; the futures tell what became of each."""
         producer = self.producer
-        partition = self.number % self._partitions.get(topic, self.number + 1)
+        if partition is None:
+            partition = self.number % self._partitions.get(topic, self.number + 1)
         sent: list[asyncio.Future[Any]] = []
         batch = producer.create_batch()
         for key, value, headers in rows:
@@ -103,7 +105,7 @@ class _Producing:
         return sent
 
 
-class TransactionalWriter(_Producing):
+class TransactionalWriter(Producing):
     """One transaction per batch; the transactional id is the partition number's."""
 
     def __init__(self, settings: Settings, number: int, partitions: Mapping[str, int]) -> None:
@@ -152,7 +154,7 @@ class TransactionalWriter(_Producing):
         return None
 
 
-class AcknowledgedWriter(_Producing):
+class AcknowledgedWriter(Producing):
     """Without transactions. The group's offsets are the caller's to commit, afterwards.
 
     `check` raises `FencedError` when somebody else may have the partition: no broker would refuse what is sent then.

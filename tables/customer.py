@@ -115,6 +115,15 @@ def with_wake(packed: bytes, wake: int) -> bytes:
     return _HEAD.pack(VERSION, plan, wake) + packed[HEAD_SIZE:]
 
 
+def moved(packed: bytes) -> bytes:
+    """The same state in another partition, whose offsets are others."""
+    customer = unpack(packed)
+    if customer.applied is None:
+        return packed
+    customer.applied = None
+    return pack(customer, read_head(packed)[0])
+
+
 def _refusal(version: int) -> str:
     if version > VERSION:
         return (

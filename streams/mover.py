@@ -18,7 +18,7 @@ Rows = Mapping[int, list[Row]]
 
 
 class Mover(Producing):
-    """With transactions each write is one, of an id that a second mover fences; without, its two parts are in order."""
+    """With transactions each write is one, of an id that a second mover fences."""
 
     def __init__(self, settings: Settings) -> None:
         options: dict[str, Any] = {}
@@ -32,25 +32,26 @@ class Mover(Producing):
         super().__init__(settings, 0, {}, **options)
 
     async def write(self, arriving: Rows, leaving: Rows) -> None:
-        """Make both durable, `arriving` no later than `leaving`. Raises KafkaError, TimeoutError, `FencedError`."""
+        """Make both durable, `arriving` before `leaving`. Raises KafkaError, TimeoutError, `FencedError`.
+
+        In this order with transactions too: whatever else may end one halfway, nobody has left without having arrived.
+        """
         try:
             async with asyncio.timeout(STEP_SECONDS):
                 if self._transactional:
                     await self.producer.begin_transaction()
-                    await self._acknowledged(arriving, leaving)
+                await self._acknowledged(arriving)
+                await self._acknowledged(leaving)
+                if self._transactional:
                     await self.producer.commit_transaction()
-                else:
-                    await self._acknowledged(arriving)
-                    await self._acknowledged(leaving)
         except (ProducerFenced, InvalidProducerEpoch) as exc:
             raise FencedError(str(exc)) from exc
         except IllegalOperation as exc:  # the producer was broken by an earlier error
             raise KafkaError(repr(exc)) from exc
 
-    async def _acknowledged(self, *parts: Rows) -> None:
+    async def _acknowledged(self, part: Rows) -> None:
         sent: list[asyncio.Future[Any]] = []
-        for part in parts:
-            for number, rows in part.items():
-                sent += await self.send(self.settings.changelog, rows, number)
+        for number, rows in part.items():
+            sent += await self.send(self.settings.changelog, rows, number)
         for future in sent:
             await future

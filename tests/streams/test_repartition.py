@@ -105,8 +105,8 @@ class Mover(mover.Mover):
         reached("send")
         return await super().send(*args)
 
-    async def _acknowledged(self, *parts):
-        await super()._acknowledged(*parts)
+    async def _acknowledged(self, part):
+        await super()._acknowledged(part)
         reached("acknowledged")
 
 def grow(*args):

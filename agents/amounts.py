@@ -16,9 +16,6 @@ from scipy.special.cython_special import ndtri, stdtr
 
 from tables.parameters import BasketPrior
 
-MIN_ORDERS = 3
-"""Earlier orders before an order says anything about a trend: the first ones tell the customer from the population."""
-
 _LEAST_P = 1e-300
 _CLIP = 3.0
 _MEMORY = 0.7
@@ -36,24 +33,6 @@ class Score(NamedTuple):
     """The same as a normal deviate; always finite, within 38 of 0."""
     typical: float
     """The median amount expected, exp(mn)."""
-
-
-class Limits(NamedTuple):
-    """When a trend is one: the smoothed score is at least `smoothed`, or the cumulated drift at least `drift`."""
-
-    smoothed: float
-    drift: float
-
-
-# Found on the CDNOW log, 610 customers with 13 or more orders that cost something. A customer's own amounts were
-# shuffled, so that nothing drifts; after 3, 5 or 8 earlier orders, 10 more (about a year) were scored, the trend kept
-# from the fourth order on. With these limits 10 % of such customers see a false alarm in those 10 orders, in each
-# direction. Of baskets halved for good 30 % are found within 3 orders, of those cut to 0.3 of their size 72 %; of
-# doubled ones 28 %, of trebled ones 60 %. (Limits that alarm 10 % of customers in every 3 orders find 57 % of the
-# halved ones.) In the orders' real sequence, drifts included, 15 % and 13 % alarm. Amounts lean to the right, hence the
-# wider limits upward.
-SHRINKING = Limits(smoothed=0.91, drift=2.8)
-GROWN = Limits(smoothed=1.0, drift=3.4)
 
 
 def score(prior: BasketPrior, n: int, total_ln: float, ss: float, amount: float) -> Score:
@@ -78,7 +57,7 @@ def score(prior: BasketPrior, n: int, total_ln: float, ss: float, amount: float)
     return Score(t, tail, z, math.exp(mn))
 
 
-def is_shrunk(scored: Score, amount: float, p: float = 0.01, ratio: float = 0.5) -> bool:
+def is_shrunk(scored: Score, amount: float, p: float, ratio: float) -> bool:
     """One order that is abnormally small: rarer than p, and at most `ratio` of the typical amount."""
     return scored.p < p and amount <= ratio * scored.typical
 
@@ -99,19 +78,6 @@ def drift_down(drift: float, z: float) -> float:
 def drift_up(drift: float, z: float) -> float:
     """As `drift_down`, for scores above 0.5."""
     return max(0.0, drift + _clip(z) - _SLACK)
-
-
-def is_shrinking(smoothed: float, down: float, limits: Limits = SHRINKING) -> bool:
-    """Whether the trend is down.
-
-    The trend is fed with the scores of orders that have MIN_ORDERS earlier ones, and begins anew once it has fired.
-    """
-    return smoothed <= -limits.smoothed or down >= limits.drift
-
-
-def is_grown(smoothed: float, up: float, limits: Limits = GROWN) -> bool:
-    """Whether the trend is up; otherwise as `is_shrinking`."""
-    return smoothed >= limits.smoothed or up >= limits.drift
 
 
 def _clip(z: float) -> float:

@@ -16,7 +16,8 @@ def bind(app: faust.App, topics: tuple[str, ...], table: Table, *, concurrency: 
     """
     source = app.topic(*topics, acks=False, key_serializer="raw", value_serializer="raw")
 
-    @app.agent(source, name="offbeat.customers", concurrency=concurrency)  # type: ignore[untyped-decorator]
     async def customers(batches: Any) -> None:
         async for batch in batches:
             await table.apply(batch)
+
+    app.agent(source, name="offbeat.customers", concurrency=concurrency)(customers)

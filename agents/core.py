@@ -41,7 +41,8 @@ from tables.orders import RecentOrder, add_order, find_order
 from tables.parameters import Parameters
 from tables.states import Change, States
 
-Handler = Callable[[str, bytes, Customer, Any, int], None]
+Handler = Callable[[str, bytes, Customer, Any, int], int]
+"""Applies an event; returns when what it changed is to be looked at. NEVER: no earlier than before."""
 
 
 @dataclass(slots=True)
@@ -97,44 +98,47 @@ class Core:
     @property
     def next_due(self) -> int:
         """Before this instant (epoch ms) no timer is due."""
-        return min(self.states.next_wake, self._repurchase.plan_by)
+        return min(self.states.timers.soonest, self._repurchase.plan_by)
 
-    def due_before(self, instant: int) -> bool:
-        """Whether a timer may be due before `instant` (epoch ms)."""
-        heap = self.states.heap
-        return self._repurchase.plan_by < instant or bool(heap and heap[0][0] < instant)
+    def take(self, source: int, offset: int, key: bytes, event: AnyEvent, at: int) -> int:
+        """Apply one event; returns `next_due` as it is then.
 
-    def take(self, source: int, offset: int, key: bytes, event: AnyEvent, at: int) -> None:
-        """Apply one event. `source` is its index in tables.events.SOURCES, `at` its event time in epoch ms.
-
-        Timers due before it must have been fired: see `advance`.
+        `source` is its index in tables.events.SOURCES, `at` its event time in epoch ms. Timers due before it must have
+        been fired: see `advance`.
         """
-        states = self.states
+        states, repurchase = self.states, self._repurchase
         customer = states.open(key)
         if self._track:
             applied = customer.applied
             if applied is None:
-                customer.applied = applied = self._erased.pop(key, None) or [-1, -1, -1]
+                customer.applied = applied = self._erased.get(key) or [-1, -1, -1]
             if offset <= applied[source]:
                 self.counts["repeated"] += 1
-                return
+                return self.next_due
             applied[source] = offset
         if event.__class__ is CustomerErased:
             self._erase(key, customer, event)
-            return
+            return self.next_due
         if seen_before(customer, xxh3_64_digest(event.event_id)):
             self.counts["duplicate"] += 1
-            return
-        self._handlers[event.__class__](event.customer_id, key, customer, event, at)
-        wake = self._wake(customer)
-        if wake < customer.wake:
-            states.arm(key, customer, wake)
-        if key not in self._repurchase.unplanned:
+            if not self._track:
+                return self.next_due
+        else:
+            wake = self._handlers[event.__class__](event.customer_id, key, customer, event, at)
+            if wake < customer.wake:
+                states.arm(key, customer, wake)
+        if key in repurchase.unplanned:
+            states.hold(key, customer)
+        else:
             states.close(key, customer)
+        soonest, plan_by = states.timers.soonest, repurchase.plan_by
+        return soonest if soonest < plan_by else plan_by  # noqa: FURB136 - min() takes four times as long
 
     def _close(self, key: bytes, customer: Customer) -> None:
         """Nothing more to do to the customer for now, unless it waits to be planned."""
-        if key not in self._repurchase.unplanned:
+        if key in self._repurchase.unplanned:
+            self.states.hold(key, customer)
+        else:
             self.states.close(key, customer)
 
     def advance(self, until: int, room: int, *, live_from: int = 0) -> bool:
@@ -144,16 +148,15 @@ class Core:
         what was due before it passed by as an import, which fires nothing for the customers that it brings.
         """
         states, repurchase = self.states, self._repurchase
-        while True:
-            if repurchase.plan_by <= min(states.next_wake, until - 1):
-                self._plan()
-            if states.next_wake >= until:
-                return True
+        while self.next_due < until:
             if len(self.emitter.decisions) >= room or self._woken >= room:
                 return False
-            popped = states.pop()
+            popped = states.pop(min(until, repurchase.plan_by))
             if popped is not None:
                 self._wake_up(*popped, live_from)
+            elif repurchase.plan_by < until:
+                self._plan()
+        return True
 
     def settle(self) -> Settled:
         """End a batch: plan who ordered, complete the sentences, pack what has changed."""
@@ -164,9 +167,9 @@ class Core:
         lateness, self._lateness = self._lateness, []
         return Settled(self.states.changes(), self.emitter.take(), lateness)
 
-    def adopt(self, settled: Settled) -> None:
+    def adopt(self) -> None:
         """The batch is durable."""
-        self.states.adopt(settled.changes)
+        self.states.adopt()
 
     # -- timers
 
@@ -178,7 +181,6 @@ class Core:
     def _wake_up(self, due: int, key: bytes, customer: Customer, live_from: int) -> None:
         if due == 0:  # planned by other rules or parameters
             self._woken += 1
-            self.states.touch(key, customer)
             customer.wake = NEVER
             if customer.orders is not None:
                 self._repurchase.replan(key, customer, customer.orders)
@@ -189,7 +191,6 @@ class Core:
         if wake > due:
             self.states.put_off(key, customer, wake)
             return
-        self.states.touch(key, customer)
         self._woken += 1
         self._lateness.append(self.emitter.now - due)
         customer_id = key.decode()
@@ -208,12 +209,10 @@ class Core:
 
     # -- purchases
 
-    def _order_completed(
-        self, customer_id: str, key: bytes, customer: Customer, event: OrderCompleted, at: int
-    ) -> None:
+    def _order_completed(self, customer_id: str, key: bytes, customer: Customer, event: OrderCompleted, at: int) -> int:
         if find_order(customer.orders, event.order_id) is not None:
             self.counts["duplicate"] += 1
-            return
+            return NEVER
         if customer.basket is not None:
             self._baskets.look(customer_id, customer, customer.basket, event, at)
         customer.basket = add_basket(customer.basket, event.total, event.currency)
@@ -230,52 +229,60 @@ class Core:
         if customer.open:
             self.emitter.cancel_answered(customer_id, customer, at, "an order came", _cause(event, at, event.order_id))
         self._repurchase.replan(key, customer, orders)
+        return self._wake(customer)
 
     def _order_returned(
         self, _id: str, _key: bytes, customer: Customer, event: OrderCancelled | OrderRefunded, _at: int
-    ) -> None:
+    ) -> int:
         order = find_order(customer.orders, event.order_id)
         if order is None:
             self.counts["ignored"] += 1
-            return
-        amount = event.amount if isinstance(event, OrderRefunded) else None
-        order.returned = order.total if amount is None else min(order.total, order.returned + amount)
+        else:
+            amount = event.amount if isinstance(event, OrderRefunded) else None
+            order.returned = order.total if amount is None else min(order.total, order.returned + amount)
+        return NEVER
 
     # -- carts
 
-    def _item_added(self, _id: str, _key: bytes, customer: Customer, event: CartItemAdded, at: int) -> None:
+    def _item_added(self, _id: str, _key: bytes, customer: Customer, event: CartItemAdded, at: int) -> int:
         customer.cart = add_item(customer.cart, event, at)
+        return self._carts.wake(customer)
 
-    def _item_removed(self, _id: str, _key: bytes, customer: Customer, event: CartItemRemoved, at: int) -> None:
+    def _item_removed(self, _id: str, _key: bytes, customer: Customer, event: CartItemRemoved, at: int) -> int:
         customer.cart = remove_item(customer.cart, event, at)
         if customer.cart.empty:
             _end_checkout(customer, at)
+        return self._carts.wake(customer)
 
-    def _cart_updated(self, _id: str, _key: bytes, customer: Customer, event: CartUpdated, at: int) -> None:
+    def _cart_updated(self, _id: str, _key: bytes, customer: Customer, event: CartUpdated, at: int) -> int:
         customer.cart = replace_cart(customer.cart, event, at)
         if customer.cart.empty:
             _end_checkout(customer, at)
+        return self._carts.wake(customer)
 
-    def _cart_cleared(self, _id: str, _key: bytes, customer: Customer, _event: CartCleared, at: int) -> None:
+    def _cart_cleared(self, _id: str, _key: bytes, customer: Customer, _event: CartCleared, at: int) -> int:
         customer.cart = empty_cart(customer.cart, at)
         _end_checkout(customer, at)
+        return self._carts.wake(customer)
 
-    def _checkout_started(self, _id: str, _key: bytes, customer: Customer, event: CheckoutStarted, at: int) -> None:
+    def _checkout_started(self, _id: str, _key: bytes, customer: Customer, event: CheckoutStarted, at: int) -> int:
         if customer.cart is not None and at < customer.cart.since:
-            return
+            return NEVER
         customer.cart, customer.checkout = start_checkout(customer.cart, customer.checkout, event, at)
+        return self._carts.wake(customer)
 
-    def _product_viewed(self, _id: str, _key: bytes, customer: Customer, event: ProductViewed, at: int) -> None:
+    def _product_viewed(self, _id: str, _key: bytes, customer: Customer, event: ProductViewed, at: int) -> int:
         if event.backfill or (customer.cart is not None and at < customer.cart.since):
-            return
+            return NEVER
         customer.viewed = view(customer.viewed, event, at)
+        return self._carts.wake(customer)
 
     # -- customers
 
-    def _customer_updated(self, _id: str, _key: bytes, customer: Customer, event: CustomerUpdated, at: int) -> None:
+    def _customer_updated(self, _id: str, _key: bytes, customer: Customer, event: CustomerUpdated, at: int) -> int:
         profile = customer.profile or Profile()
         if at < profile.updated_at:
-            return
+            return NEVER
         profile.updated_at = at
         if event.consent is not None:
             for channel in ("email", "sms", "push"):
@@ -285,6 +292,7 @@ class Core:
         profile.timezone = event.timezone or profile.timezone
         profile.country = event.country or profile.country
         customer.profile = profile
+        return NEVER
 
     def _erase(self, key: bytes, customer: Customer, event: CustomerErased) -> None:
         cause = {"type": "customer.erased", "event_id": event.event_id}
@@ -296,8 +304,9 @@ class Core:
             self._erased[key] = customer.applied
         self.states.erase(key)
 
-    def _ignored(self, _id: str, _key: bytes, _customer: Customer, _event: CustomerMerged, _at: int) -> None:
+    def _ignored(self, _id: str, _key: bytes, _customer: Customer, _event: CustomerMerged, _at: int) -> int:
         self.counts["ignored"] += 1
+        return NEVER
 
 
 def _end_checkout(customer: Customer, at: int) -> None:

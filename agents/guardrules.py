@@ -88,7 +88,7 @@ class Zone:
 
     def read(self, value: object) -> str:
         if not isinstance(value, str):
-            raise ValueError  # noqa: TRY004 - one error for all that is not allowed
+            raise TypeError
         try:
             return ZoneInfo(value).key
         except (KeyError, OSError):  # unknown; a folder of zones

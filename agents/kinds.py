@@ -16,7 +16,7 @@ _SHOWN = 60
 
 
 class Kind(Protocol):
-    """One kind of value. `read` raises ValueError for what is not allowed; `allowed` says what is."""
+    """One kind of value. `read` raises ValueError, TypeError or OverflowError for what is not as `allowed` says."""
 
     @property
     def allowed(self) -> str: ...
@@ -115,7 +115,7 @@ class Number:
 
     def read(self, value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError  # noqa: TRY004 - one error for all that is not allowed
+            raise TypeError
         number = float(value)
         inside = self.low < number < self.high or (self.closed and number == self.low)
         if not (inside or (self.full and number == self.high)):
@@ -134,7 +134,7 @@ class Flag:
 
     def read(self, value: object) -> bool:
         if not isinstance(value, bool):
-            raise ValueError  # noqa: TRY004 - one error for all that is not allowed
+            raise TypeError
         return value
 
     def show(self, value: bool) -> str:

@@ -52,8 +52,9 @@ class Repurchase:
         self._told: list[_Told] = []
         self.plan_by = NEVER
         """The event time before which the customers that ordered last must be planned."""
-        first = Rhythm(self._prior, [0], [0.0], [0.0])
-        self._first_overdue = _days_to_ms(self._overdue_days(first, self._lapsed))[0]
+        nobody = Rhythm(self._prior, [0], [0.0], [0.0])
+        self._first_overdue = self._overdues(nobody, self._lapsed)[0]
+        self._without_gap = self._dues(nobody)[0], self._overdues(nobody, self._overdue)[0]
 
     @property
     def _rules(self) -> tuple[RepurchaseDue, RepurchaseOverdue, FirstPurchaseLapsed]:
@@ -71,18 +72,23 @@ class Repurchase:
         return wake
 
     def replan(self, key: bytes, customer: Customer, orders: Orders) -> None:
-        """The rhythm has changed. A customer with one order is planned at once, others together, by `plan_by`."""
+        """The rhythm has changed. Who has no gap yet is planned at once, others together, by `plan_by`."""
+        if orders.gaps == 0:
+            self._date(orders, *self._without_gap)
+            return
         orders.due_at = orders.overdue_at = 0
-        if orders.count == 1:
-            orders.overdue_at = self._lapse(orders)
-            if self._due.min_orders > 1:
-                return
         self.unplanned[key] = customer
         self.plan_by = min(self.plan_by, orders.last_at + DAY)
 
-    def _lapse(self, orders: Orders) -> int:
-        """When a customer with one order has lapsed; 0: never."""
-        return orders.last_at + self._first_overdue if self._lapsed.enabled and self._first_overdue else 0
+    def _date(self, orders: Orders, due: int, overdue: int) -> None:
+        """Set when the rules of absence fire, given the ms after the last order; 0: never."""
+        count, last_at = orders.count, orders.last_at
+        if count == 1:
+            overdue = self._first_overdue
+        elif count < self._overdue.min_orders:
+            overdue = 0
+        orders.overdue_at = last_at + overdue if overdue else 0
+        orders.due_at = last_at + due if due and count >= self._due.min_orders else 0
 
     def forget(self, key: bytes) -> None:
         """The customer was erased."""
@@ -90,11 +96,9 @@ class Repurchase:
 
     def plan(self) -> list[tuple[bytes, Customer, int]]:
         """Set the due times of all that wait for it: (key, customer, wake) of each."""
-        if not self.unplanned:
-            return []
+        self.plan_by = NEVER
         waiting = [(key, customer, customer.orders) for key, customer in self.unplanned.items() if customer.orders]
         self.unplanned.clear()
-        self.plan_by = NEVER
         if not waiting:
             return []
         rhythm = Rhythm(
@@ -103,25 +107,24 @@ class Repurchase:
             np.array([orders.s1 for _, _, orders in waiting]),
             np.array([orders.s2 for _, _, orders in waiting]),
         )
-        dues = self._dues(rhythm)
-        overdues = _days_to_ms(self._overdue_days(rhythm, self._overdue)) if self._overdue.enabled else None
         planned = []
-        for i, (key, customer, orders) in enumerate(waiting):
-            if orders.count == 1:
-                orders.overdue_at = self._lapse(orders)
-            elif overdues is not None and overdues[i] and orders.count >= self._overdue.min_orders:
-                orders.overdue_at = orders.last_at + overdues[i]
-            if dues is not None and orders.count >= self._due.min_orders:
-                orders.due_at = orders.last_at + dues[i]
+        dates = zip(self._dues(rhythm), self._overdues(rhythm, self._overdue), strict=True)
+        for (key, customer, orders), (due, overdue) in zip(waiting, dates, strict=True):
+            self._date(orders, due, overdue)
             planned.append((key, customer, self.wake(orders)))
         return planned
 
-    def _dues(self, rhythm: Rhythm) -> list[int] | None:
-        return _days_to_ms(rhythm.expected(self._due.within / DAY)) if self._due.enabled else None
+    def _dues(self, rhythm: Rhythm) -> list[int]:
+        """Per customer: ms from the last order to `repurchase.due`; 0: never."""
+        rule = self._due
+        return _days_to_ms(rhythm.expected(rule.within / DAY)) if rule.enabled else [0] * len(rhythm)
 
     @staticmethod
-    def _overdue_days(rhythm: Rhythm, rule: RepurchaseOverdue | FirstPurchaseLapsed) -> Floats:
-        return rhythm.overdue(rule.window, rule.horizon / DAY, rule.probability)
+    def _overdues(rhythm: Rhythm, rule: RepurchaseOverdue | FirstPurchaseLapsed) -> list[int]:
+        """Per customer: ms from the last order to the rule's trigger; 0: never."""
+        if not rule.enabled:
+            return [0] * len(rhythm)
+        return _days_to_ms(rhythm.overdue(rule.window, rule.horizon / DAY, rule.probability))
 
     def fire(self, customer_id: str, customer: Customer, orders: Orders, due: int, live_from: int) -> None:
         """Tell what is due at `due`, but not of an imported customer what was due before `live_from`."""

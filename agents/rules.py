@@ -110,6 +110,13 @@ class BasketShrunk(Rule):
     min_orders: int = whole(3, 1, 1000)
 
 
+# The thresholds of trends were found on the CDNOW log, 610 customers with 13 or more orders that cost something.
+# Their own amounts were shuffled, so that nothing drifts: after 3, 5 or 8 earlier orders 9 % of such customers are
+# told of a trend within 10 more orders (about a year), in each direction, and 2 % within 3. Of baskets halved for good
+# 28 % are found within 3 orders, of those cut to 0.3 of their size 67 %; of doubled ones 26 %, of trebled ones 58 %.
+# (Thresholds 0.7 times as high find 55 % of the halved ones, but tell three in ten of the stable customers.) In the
+# orders' real sequence, drifts included, 14 % and 12 % are told. Amounts lean to the right, hence the higher
+# thresholds upward. Three earlier orders: the first ones tell the customer from the population.
 @dataclass(frozen=True, slots=True)
 class BasketShrinking(Rule):
     """A trend down: the EWMA of the baskets' z-scores or their CUSUM is beyond its threshold (both are positive)."""

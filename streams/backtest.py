@@ -56,7 +56,7 @@ def backtest(
         for decision in settled.decisions:
             tally.count(decision)
             emit(decision)
-        core.adopt(settled)
+        core.adopt()
 
     for number, line in enumerate(lines):
         try:

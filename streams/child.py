@@ -47,7 +47,7 @@ class Child:
         self._owner = os.getpid()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the child)
         try:
-            self._supervisor = subprocess.Popen(  # noqa: S603
+            self._supervisor = subprocess.Popen(
                 [sys.executable, "-I", "-S", __file__, str(self._owner), str(leavings or ""), *argv],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -121,7 +121,7 @@ def _die_with(supervisor: int) -> Callable[[], None]:
 
 def _spawn(argv: Sequence[str]) -> "subprocess.Popen[bytes]":
     before_exec = _die_with(os.getpid()) if sys.platform == "linux" else None
-    return subprocess.Popen(  # noqa: S603
+    return subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr.fileno(),

@@ -38,7 +38,7 @@ class GroupWatch:
     def look(self, consumer: Any) -> None:
         """Say what has happened to the group since the last time."""
         self._fence()
-        coordinator = consumer._coordinator  # noqa: SLF001
+        coordinator = consumer._coordinator  # noqa: SLF001 - see above
         self.away = coordinator.coordinator_id is None
         if self.away:
             self._is_away()
@@ -47,10 +47,18 @@ class GroupWatch:
         try:
             coordinator.check_errors()
         except KafkaError as exc:
-            if coordinator._coordination_task.done():  # noqa: SLF001
+            if coordinator._coordination_task.done():  # noqa: SLF001 - see above
                 self._fatal(70, f"the group's coordination has ended: {exc}")
             self.hear(exc)
             consumer._client.force_metadata_update()  # noqa: SLF001 - what was known may have been incomplete
+
+    async def confirm(self, consumer: Any) -> bool:
+        """Ask the group, now, whether this worker is a member and nothing is being assigned anew. Raises KafkaError."""
+        coordinator = consumer._coordinator  # noqa: SLF001
+        if not coordinator.member_id:
+            return False
+        known: bool = await coordinator._do_heartbeat()  # noqa: SLF001
+        return known and not coordinator.need_rejoin(consumer._subscription.subscription)  # noqa: SLF001
 
     @property
     def frozen(self) -> float:

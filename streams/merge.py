@@ -1,19 +1,17 @@
 """The three feeds of one partition number, merged by event time (see streams/README.md, "Time").
 
-A record's effective time is the running maximum of event time in its own feed, so it never goes back. The next record
-is the head with the smallest effective time; heads of the same instant go in the order of tables.events.SOURCES. A head
-is taken only when nothing earlier can still come from another feed: that one has a later head, or has already gone
-beyond that time (a `time.mark` says so too), or, where time follows the wall clock, was read to the end that the broker
-reported after the head arrived.
+A record's effective time is the running maximum of event time in its own feed, so it never goes back. Records are taken
+in the order of effective time; of the same instant in the order of tables.events.SOURCES. One is taken only when
+nothing earlier can still come from another feed: that one has later records, or has already gone beyond that time (a
+`time.mark` says so too), or, where time follows the wall clock, was read to the end that the broker reported after the
+record arrived.
 """
 
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
-from msgspec import Struct
-
-from tables.customer import NEVER
 from tables.events import SOURCES, AnyEvent
 
 
@@ -28,18 +26,10 @@ class Rejected(NamedTuple):
     reason: str
 
 
-class Entry(Struct, gc=False):
-    """A record in its place. Times in epoch ms."""
-
-    effective: int
-    source: int
-    """Index of SOURCES."""
-    offset: int
-    arrived: int
-    """When the broker's answer came that brought it."""
-    at: int
-    key: bytes
-    event: AnyEvent | Rejected
+Entry: TypeAlias = tuple[int, int, int, int, int, bytes, AnyEvent | Rejected]
+"""A record in its place: effective time, index of SOURCES, offset, when the broker's answer came that brought it, event
+time, key, event; times in epoch ms. A plain tuple: one is made for every record, and they sort as the merge goes.
+"""
 
 
 class Feed:
@@ -55,6 +45,8 @@ class Feed:
         """The offset after all that was fetched."""
         self.taken = 0
         """The effective time of the last record taken."""
+        self.taken_before = 0
+        """What it was before the last `Merge.take`."""
 
     @property
     def position(self) -> tuple[int, int]:
@@ -64,8 +56,8 @@ class Feed:
         """
         if not self.entries:
             return self.fetched, self.frontier
-        head = self.entries[0]
-        return head.offset, head.effective if head.at < head.effective else self.taken
+        effective, _, offset, _, at, _, _ = self.entries[0]
+        return offset, effective if at < effective else self.taken
 
 
 class Merge:
@@ -90,58 +82,59 @@ class Merge:
 
     def _reach(self, feed: Feed) -> int:
         if feed.entries:
-            return feed.entries[0].effective
+            return feed.entries[0][0]
         return feed.complete_at if self._wall else feed.frontier
 
-    def head(self) -> Entry | None:
-        """The next record, not taken off; None when none may be taken yet."""
-        turn = self._turn()
-        return turn[0] if turn else None
-
-    def _turn(self) -> tuple[Entry, int] | None:
-        """The next record, and its `_limit`; None when none may be taken yet."""
-        best = None
+    def take(self) -> list[Entry]:
+        """The records that may be taken now, in order, taken off their feeds."""
+        end = self._end()
+        ready: list[Entry] = []
         for feed in self.feeds:
-            # feeds are in the order of SOURCES: of the same instant the first one stays
-            if feed.entries:
-                entry = feed.entries[0]
-                if best is None or entry.effective < best.effective:
-                    best = entry
-        if best is None:
-            return None
-        limit = self._limit(best)
-        return (best, limit) if best.effective < limit else None
-
-    def run(self) -> Iterator[Entry]:
-        """The records that may be taken now, in order; each is taken off when the one after it is asked for."""
-        while (turn := self._turn()) is not None:
-            first, limit = turn
-            arrived = first.arrived
-            feed = self.feeds[first.source]
             entries = feed.entries
-            while entries:
-                entry = entries[0]
-                if entry.effective >= limit or entry.arrived > arrived:
-                    break
-                yield entry
-                entries.popleft()
-                feed.taken = entry.effective
-
-    def _limit(self, entry: Entry) -> int:
-        """Records of the entry's feed that arrived with it may be taken while their effective time is below this."""
-        limit, own = NEVER, entry.source
-        for source, feed in enumerate(self.feeds):
-            if source == own:
+            feed.taken_before = feed.taken
+            if not entries:
                 continue
-            if feed.entries:
-                bound = feed.entries[0].effective
-            elif self._wall and feed.complete_at >= entry.arrived:
-                continue
+            if end is None or entries[-1] < end:
+                taken = list(entries)
+                entries.clear()
             else:
-                bound = feed.frontier
+                taken = [entries.popleft() for _ in range(bisect_left(entries, end))]
+            if taken:
+                feed.taken = taken[-1][0]
+                ready += taken
+        ready.sort()  # three sorted runs: a merge, and it compares tuples of integers
+        return ready
+
+    def put_back(self, entries: Sequence[Entry], begin: int) -> None:
+        """What `take` gave, from `begin` on, was not worked on after all."""
+        for feed in self.feeds:
+            feed.taken = feed.taken_before
+        for effective, source, *_ in entries[:begin]:
+            self.feeds[source].taken = effective
+        for entry in reversed(entries[begin:]):
+            self.feeds[entry[1]].entries.appendleft(entry)
+
+    def _end(self) -> Entry | None:
+        """The first record, in the order of the merge, that must wait; None when none must."""
+        first = None
+        for feed in self.feeds:
+            entries = feed.entries
+            if entries and self._waits(entries[-1]):
+                # who waits is followed by such as wait: they are later and came later
+                entry = entries[bisect_left(range(len(entries)), True, key=lambda i: self._waits(entries[i]))]
+                if first is None or entry < first:
+                    first = entry
+        return first
+
+    def _waits(self, entry: Entry) -> bool:
+        """Whether another feed may still bring something that comes before it."""
+        effective, own, _, arrived, *_ = entry
+        for source, feed in enumerate(self.feeds):
             # at the same instant the earlier of SOURCES goes first
-            if own < source:
-                bound += 1
-            if bound < limit:  # noqa: PLR1730 - asked for every other record; min() takes four times as long
-                limit = bound
-        return limit
+            if (
+                source != own
+                and effective >= feed.frontier + (own < source)
+                and not (self._wall and feed.complete_at >= arrived)
+            ):
+                return True
+        return False

@@ -1,8 +1,11 @@
 """Every metric there is, by name, type, unit and meaning. METRICS.md lists them; a test holds the two together."""
 
+from collections import Counter as Counts
+from typing import Any
+
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
-from agents.decisions import Trigger
+from agents.decisions import Decision, Trigger
 from streams.pipeline import Outcome
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -76,18 +79,21 @@ class Metrics:
         """Count a durable batch. `timed`: timers follow the wall clock, so that their lateness means something."""
         for kind, count in outcome.events.items():
             self.events.labels(kind).inc(count)
-        for letter in outcome.dead:
-            self.dead_letters.labels(letter.record.kind).inc()
-        for decision in outcome.decisions:
-            if not isinstance(decision, Trigger):
-                self.cancellations.labels(decision.rule.name).inc()
-            elif isinstance(decision.suppressed_by, str):
-                self.suppressed.labels(decision.type, decision.suppressed_by).inc()
-            else:
-                self.triggers.labels(decision.type).inc()
+        for kind, count in Counts(letter.record.kind for letter in outcome.dead).items():
+            self.dead_letters.labels(kind).inc(count)
+        for (metric, *labels), count in Counts(map(self._counted, outcome.decisions)).items():
+            metric.labels(*labels).inc(count)
         if timed:
             for late in outcome.settled.lateness:
                 self.timer_lateness.observe(late / 1000)
+
+    def _counted(self, decision: Decision) -> tuple[Any, ...]:
+        """The counter that a decision belongs to, and its labels."""
+        if not isinstance(decision, Trigger):
+            return self.cancellations, decision.rule.name
+        if isinstance(decision.suppressed_by, str):
+            return self.suppressed, decision.type, decision.suppressed_by
+        return self.triggers, decision.type
 
     def gone(self, partition: int, topics: tuple[str, ...]) -> None:
         """The partition number is somebody else's now: its gauges must not go on showing what was."""

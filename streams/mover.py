@@ -7,8 +7,9 @@ from typing import Any
 from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 
 from streams.errors import FencedError
+from streams.ports import STEP_SECONDS, Row
+from streams.producing import Producing
 from streams.settings import Settings
-from streams.writer import STEP_SECONDS, Producing, Row
 
 _TRANSACTION_MS = 60_000
 """Longer than a step may take."""

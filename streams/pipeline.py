@@ -8,14 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from msgspec import Struct
-
 from agents.core import Core, Settled
 from agents.decisions import Decision
 from streams.decode import RejectedError, decoder
 from streams.errors import FloodError
 from streams.mark import Position
-from streams.merge import Entry, Merge, Rejected
+from streams.merge import Merge, Rejected
 from tables.customer import NEVER
 from tables.events import SOURCES, AnyEvent, TimeMark, type_name
 
@@ -151,7 +149,7 @@ class Pipeline:
                 if isinstance(found, TimeMark):
                     continue
                 event = found
-            append(Entry(frontier, source, record.offset, arrived, at, key or b"", event))
+            append((frontier, source, record.offset, arrived, at, key or b"", event))
         feed.frontier = frontier
         feed.fetched = end
 
@@ -166,48 +164,52 @@ class Pipeline:
 
         Raises `FloodError`; then the pipeline is not to be used again.
         """
-        core, wall_clock = self.core, self._wall
+        core, flood, wall_clock = self.core, self._flood, self._wall
         emitter = core.emitter
+        decisions = emitter.decisions
         dead: list[DeadLetter] = []
-        taken: Counter[type[Struct]] = Counter()
-        understood = 0
         if wall_clock:
             emitter.now = wall
+        ready = self.merge.take()
+        done = judged = 0
+        next_due = core.next_due
         self.more = False
-        for entry in self.merge.run():
-            event, effective = entry.event, entry.effective
-            if len(emitter.decisions) >= ROOM or len(dead) >= ROOM:
+        for effective, source, offset, _, at, key, event in ready:
+            if len(decisions) >= ROOM or len(dead) >= ROOM:
                 self.more = True
                 break
-            if core.due_before(effective):
+            if next_due < effective:
                 until = min(effective, wall + 1) if wall_clock else effective
                 if not core.advance(until, ROOM, live_from=self._live_from):
                     self.more = True
                     break
+                next_due = core.next_due
             if not wall_clock:
                 emitter.now = effective
             if isinstance(event, Rejected):
-                self._flood.good(taken.total() - understood)
-                self._flood.dead(event.reason)
-                understood = taken.total()
-                dead.append(DeadLetter(entry.source, entry.offset, event))
+                flood.good(done - judged)
+                flood.dead(event.reason)
+                judged = done + 1
+                dead.append(DeadLetter(source, offset, event))
             else:
-                taken[event.__class__] += 1
-                core.take(entry.source, entry.offset, entry.key, event, entry.at)
-        self._flood.good(taken.total() - understood)
-        if not self.more:
+                next_due = core.take(source, offset, key, event, at)
+            done += 1
+        flood.good(done - judged)
+        if self.more:
+            self.merge.put_back(ready, done)
+        else:
             self.more = not core.advance(min(self.merge.reached, wall + 1), ROOM, live_from=self._live_from)
-        return self._outcome(dead, taken)
+        return self._outcome(dead, Counter([entry[6].__class__ for entry in ready[:done]]))
 
-    def _outcome(self, dead: list[DeadLetter], taken: Counter[type[Struct]]) -> Outcome:
+    def _outcome(self, dead: list[DeadLetter], taken: Counter[type]) -> Outcome:
         positions = {source: Position(*feed.position) for source, feed in zip(SOURCES, self.merge.feeds, strict=True)}
         if positions == self._positions:
             positions = {}
-        events = Counter({type_name(kind): count for kind, count in taken.items()})
+        events = Counter({type_name(kind): count for kind, count in taken.items() if kind is not Rejected})
         return Outcome(self.core.settle(), dead, positions, self.core.emitter.now, self._live_from, events)
 
     def done(self, outcome: Outcome) -> None:
         """The outcome is durable."""
-        self.core.adopt(outcome.settled)
+        self.core.adopt()
         if outcome.positions:
             self._positions = outcome.positions

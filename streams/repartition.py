@@ -20,6 +20,7 @@ from streams.changelog import fence_record, mark_record, read_changelog
 from streams.errors import FencedError, StopError
 from streams.mark import Mark
 from streams.mover import Mover
+from streams.ports import Row
 from streams.repartitionplan import (
     PARTITIONERS,
     Census,
@@ -30,9 +31,10 @@ from streams.repartitionplan import (
     new_marks,
     plan,
 )
+from streams.rows import NO_HEADERS
 from streams.settings import Settings
 from streams.topics import admin, look
-from streams.writer import NO_HEADERS, Row, make_writer
+from streams.writer import make_writer
 from tables.customer import moved
 from tables.events import SOURCES
 from tables.states import Change

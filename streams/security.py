@@ -8,6 +8,9 @@ from typing import Any
 from agents.kinds import setting
 from streams.settingkinds import File, Secret, Text, Word
 
+_LONGEST_PASSWORD = 1 << 16
+"""Characters; OAuth tokens, which some use as one, have a few thousand."""
+
 
 class SettingsError(ValueError):
     """A setting is wrong: one line with its place, its key and what is allowed; whoever runs this mends it."""
@@ -90,12 +93,17 @@ class Security:
         if self.password_file is None:
             return self.password
         try:
-            secret = self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+            with self.password_file.open(encoding="utf-8") as file:
+                secret = file.read(_LONGEST_PASSWORD + 1).rstrip("\r\n")
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "not UTF-8"
             raise SettingsError(
                 f"security.password_file: {self.password_file} cannot be read: {why}; give a readable file"
             ) from None
+        if len(secret) > _LONGEST_PASSWORD:
+            raise SettingsError(
+                f"security.password_file: {self.password_file} is no password; give a file that holds it"
+            )
         if not secret:
             raise SettingsError(f"security.password_file: {self.password_file} is empty; write the password into it")
         return secret

@@ -14,6 +14,9 @@ from msgspec import Meta, Struct
 SIGMAS = (0.2, 0.4, 0.7, 1.0, 1.4)
 """How irregular a customer can be: standard deviations of the log gap, one per class, from the most regular on."""
 
+MAX_BYTES = 1 << 20
+"""A parameters file larger than this is taken for something else."""
+
 Version = Annotated[str, Meta(min_length=1, max_length=64)]
 
 _LEAST, _MOST = 1e-6, 1e6
@@ -113,9 +116,17 @@ def dump_parameters(parameters: Parameters) -> bytes:
 def load_parameters(path: str | Path) -> Parameters:
     """Read a parameters file. Raises ParametersError, `FILE: what is wrong`, also when it cannot be read."""
     try:
-        return msgspec.json.decode(Path(path).read_bytes(), type=Parameters)
-    except OSError as error:
-        raise ParametersError(f"{path}: cannot be read: {error.strerror or error}") from error
+        with Path(path).open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or "not a file name"
+        raise ParametersError(f"{path}: cannot be read: {why}") from error
+    if len(raw) > MAX_BYTES:
+        raise ParametersError(f"{path}: larger than 1 MiB; give the path of a parameters file")
+    try:
+        return msgspec.json.decode(raw, type=Parameters)
+    except RecursionError:
+        raise ParametersError(f"{path}: nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:  # a ValidationError is a DecodeError
         raise ParametersError(f"{path}: {error}") from error
 

@@ -1,5 +1,6 @@
 """The brokers that tests share: one of each per process of pytest, started at first use."""
 
+import importlib
 import os
 import warnings
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from tests.support.redis_server import RedisServer, program
 with warnings.catch_warnings():
     # it reads its schemas through a deprecated function of the standard library, once, when it is first imported
     warnings.filterwarnings("ignore", r"(open|read)_text is deprecated", DeprecationWarning)
-    import kafka  # noqa: F401
+    importlib.import_module("kafka")
 
 
 @pytest.fixture(scope="session")

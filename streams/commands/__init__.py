@@ -15,6 +15,8 @@ from streams.settings import SettingsError
 FAILURE = 1
 USAGE = 2
 INTERRUPTED = 130
+_LONGEST = 1000
+"""Characters of a line that tells an error."""
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("streams.commands.demo:demo", "Real orders through an embedded broker and a worker, live."),
@@ -31,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 class Commands(click.Group):
     """A group whose commands are imported when they are called."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         return [name for name, (place, _) in COMMANDS.items() if importlib.util.find_spec(place.split(":")[0])]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -83,5 +85,7 @@ def _usage(error: click.UsageError) -> str:
 
 def _told(message: str, status: int) -> int:
     line = " ".join("".join(c if c.isprintable() or c.isspace() else "?" for c in message).split())
+    if len(line) > _LONGEST:  # what was given is repeated in it, however long it is
+        line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
     click.echo(f"offbeat: {line}", err=True)
     return status

@@ -1,11 +1,12 @@
 """`offbeat backtest FILE`."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
@@ -49,6 +50,8 @@ def command(settings: Settings, file: str, triggers: str | None, as_json: bool) 
                 tally = backtest(_shown(log, show), rules, parameters, wall=wall, emit=emit)
     except (ParametersError, LogError) as error:
         raise failure(str(error), USAGE) from None
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise failure(f"{triggers}: cannot be written: {error.strerror}", FAILURE) from None
     tell_rejected(log.rejected, "in the file")
@@ -68,20 +71,32 @@ def _shown(log: Log, show: Show) -> Iterator[LogLine]:
 
 @contextmanager
 def _target(path: str | None) -> Iterator[Callable[[Decision], None]]:
-    """Where decisions go. A file takes its name when it is complete."""
+    """Where decisions go."""
     if path is None:
         yield lambda _decision: None
     elif path == "-":
         yield lambda decision: _write(sys.stdout.buffer.write, decision)
         sys.stdout.buffer.flush()
     else:
-        part = Path(f"{path}.part")
-        try:
-            with part.open("wb") as file:
-                yield lambda decision: _write(file.write, decision)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with _written(Path(path)) as file:
+            yield lambda decision: _write(file.write, decision)
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[BinaryIO]:
+    """A file takes its name when it is complete, also behind a link; pipes and devices are never replaced."""
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        with target.open("wb") as file:
+            yield file
+        return
+    part = target.with_name(f"{target.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _write(write: Callable[[bytes], int], decision: Decision) -> None:

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from streams.resolve import load_settings
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 _HELP = {
@@ -28,17 +27,17 @@ _HELP = {
 }
 
 
-def with_settings(*names: str) -> Callable[[Callable[P, R]], Callable[..., R]]:
+def with_settings(*names: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Give a command the options --config and those of these settings; it gets `settings` instead of them.
 
     SettingsError when a setting is wrong, whichever source it comes from.
     """
 
-    def decorate(function: Callable[P, R]) -> Callable[..., R]:
+    def decorate(function: Callable[..., R]) -> Callable[..., R]:
         @wraps(function)
         def command(*args: Any, **kwargs: Any) -> R:
             options = {name: kwargs.pop(name) for name in ("config", *names)}
-            return function(*args, settings=load_settings(options), **kwargs)  # type: ignore[arg-type]
+            return function(*args, settings=load_settings(options), **kwargs)
 
         wrapped: Callable[..., R] = command
         for name in reversed(("config", *names)):

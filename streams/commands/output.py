@@ -6,9 +6,6 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-_STYLES = {"ok": "green", "FAILED": "bold red", "must": "bold red", "note": "yellow"}
-"""Of cells that say how it stands."""
-
 
 def show_json(value: object) -> None:
     """One JSON document on standard output."""
@@ -17,20 +14,9 @@ def show_json(value: object) -> None:
 
 def show_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table on a terminal; elsewhere a line per row, its cells joined with two spaces and empty ones left out."""
-    from rich.console import Console  # noqa: PLC0415 - it takes as long as the rest
+    from streams.commands.table import print_rows  # noqa: PLC0415 - listings alone have to wait for it
 
-    console = Console()  # it knows NO_COLOR
-    if not console.is_terminal:
-        for row in rows:
-            click.echo("  ".join(cell for cell in row if cell))
-        return
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
-    console.print(table)
+    print_rows(columns, rows)
 
 
 def hush() -> None:

@@ -18,7 +18,7 @@ def rules() -> None:
     """Show and check the rules."""
 
 
-@rules.command()
+@rules.command(short_help="Check a rules FILE.")
 @click.argument("file", type=click.Path(path_type=Path))
 def check(file: Path) -> None:
     """Check a rules FILE: one line when it is valid, else the line of the error."""
@@ -28,7 +28,7 @@ def check(file: Path) -> None:
     click.echo(f"{file} is valid: {on} of {len(TYPES)} rules are on")
 
 
-@rules.command()
+@rules.command(short_help="Show the active rules.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @with_settings("rules")
 def show(settings: Settings, as_json: bool) -> None:

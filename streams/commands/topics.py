@@ -16,7 +16,7 @@ def topics() -> None:
     hush()
 
 
-@topics.command()
+@topics.command(short_help="Make the topics that are missing.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @with_settings("brokers", "prefix", "partitions", "replication")
 def create(settings: Settings, as_json: bool) -> None:
@@ -34,7 +34,7 @@ def create(settings: Settings, as_json: bool) -> None:
     _finish(found)
 
 
-@topics.command()
+@topics.command(short_help="Say how the topics differ from what is needed.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @with_settings("brokers", "prefix")
 def check(settings: Settings, as_json: bool) -> None:

@@ -2,7 +2,9 @@
 
 import click
 
+from streams.commands import USAGE
 from streams.commands.options import with_settings
+from streams.commands.output import failure
 from streams.settings import Settings
 from streams.stopping import StopSignal
 
@@ -17,13 +19,11 @@ def worker(settings: Settings) -> None:
     stop = StopSignal()
     stop.listen()
     from streams.startup import RefusedError, TopicsError  # noqa: PLC0415 - what follows takes a while to import
-    from streams.worker import run_worker  # noqa: PLC0415
-    from tables.parameters import ParametersError  # noqa: PLC0415
+    from streams.worker import run_worker  # noqa: PLC0415 - as above
+    from tables.parameters import ParametersError  # noqa: PLC0415 - as above
 
     try:
         status = run_worker(settings, stop)
     except (TopicsError, RefusedError, ParametersError) as exc:
-        error = click.ClickException(str(exc))
-        error.exit_code = 2
-        raise error from exc
+        raise failure(str(exc), USAGE) from exc
     click.get_current_context().exit(status)

@@ -2,17 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from rich.console import ConsoleDimensions, Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from streams.demo.scene import About, Scene
 from streams.demo.tally import Fired, Tally
-
-if TYPE_CHECKING:
-    from streams.demo.view import About, Scene
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 20
 _WIDE = 150
@@ -28,12 +25,12 @@ def style_of(kind: str) -> str:
     return _FAMILY_STYLES.get(kind.partition(".")[0], "cyan")
 
 
-def heading(about: "About") -> list[RenderableType]:
+def heading(about: About) -> list[RenderableType]:
     """What this is: two rows."""
     return [_line(("Offbeat demo  ", "bold"), about.real), _line((about.simulated, "dim"))]
 
 
-def page(scene: "Scene", news: Sequence[Fired], size: ConsoleDimensions) -> RenderableType:
+def page(scene: Scene, news: Sequence[Fired], size: ConsoleDimensions) -> RenderableType:
     """The page for a terminal of that size; one row is left free, so that it never scrolls."""
     gap: list[RenderableType] = [Text()] if size.height >= _HIGH else []
     types = scene.tally.types
@@ -45,7 +42,7 @@ def page(scene: "Scene", news: Sequence[Fired], size: ConsoleDimensions) -> Rend
     return Group(*rows, *_latest(news, size.width, size.height - 1 - taken))
 
 
-def _progress(scene: "Scene", width: int) -> Table:
+def _progress(scene: Scene, width: int) -> Table:
     line = Table.grid(padding=(0, 2))
     for _ in range(4):
         line.add_column(no_wrap=True)
@@ -58,7 +55,7 @@ def _progress(scene: "Scene", width: int) -> Table:
     return line
 
 
-def _reached(scene: "Scene") -> Text:
+def _reached(scene: Scene) -> Text:
     events = f"    {scene.gauges.taken:,} of {scene.total:,} events"
     return _line("event time ", (span(scene.gauges.reached), "bold green"), (events, "dim"))
 

@@ -8,12 +8,13 @@ from streams.demo.cdnow import END, read_cdnow
 from streams.demo.feed import demo_lines
 from streams.demo.flow import run_through
 from streams.demo.gauges import Gauges
+from streams.demo.scene import About, Scene
 from streams.demo.stage import Stage
 from streams.demo.story import Storyteller
 from streams.demo.summary import Summary
 from streams.demo.tally import Tally
 from streams.demo.truth import judge, orders_of
-from streams.demo.view import About, Scene, View, console_for, viewing, wants_plain
+from streams.demo.view import View, console_for, viewing, wants_plain
 from streams.logs import LogLine
 
 

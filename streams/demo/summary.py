@@ -13,10 +13,10 @@ from rich.text import Text
 
 from agents.decisions import spell
 from streams.demo.page import style_of
+from streams.demo.scene import About
 from streams.demo.story import Story
 from streams.demo.tally import Tally
 from streams.demo.truth import HORIZON_DAYS, Truth
-from streams.demo.view import About
 
 _WIDEST = 110
 _MARKS = {"order": ("$", "green"), "cart": ("+", "yellow"), "trigger": ("!", "bold"), "answer": ("<", "green")}

@@ -5,50 +5,20 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from streams.demo.gauges import Gauges
 from streams.demo.page import LEAST_HEIGHT, LEAST_WIDTH, heading, page, span
+from streams.demo.scene import About, Scene
 from streams.demo.tally import Fired, Tally
 
 PLAIN_WIDTH = 100
 _PLAIN_SECONDS = 2.0
 _NEWS_SECONDS = 0.6
 """Between two new entries of the latest triggers: faster, nobody could read them."""
-
-
-class About(NamedTuple):
-    """What kind of data this is."""
-
-    real: str
-    simulated: str
-
-
-@dataclass
-class Scene:
-    """All that the view shows; kept by the demo."""
-
-    total: int
-    """Events to be sent."""
-    about: "About"
-    tally: Tally
-    gauges: Gauges
-    began: float
-    """Of a steady clock, seconds."""
-
-    @property
-    def share(self) -> float:
-        """Of the events, how many the worker has taken, 0 to 1."""
-        return min(1.0, self.gauges.taken / self.total) if self.total else 0.0
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.began
 
 
 class View(Protocol):

@@ -1,5 +1,6 @@
 """Rows of a table to events: the rows of one order are one event, every other row is one of its own."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,6 +83,10 @@ def _totals(rows: Rows, members: Ints, starts: Ints) -> Floats:
     return np.round(np.nan_to_num(sums, nan=0.0), 6)
 
 
+def _always(reason: str) -> Callable[[int], str]:
+    return lambda _row: reason
+
+
 def _check_orders(rows: Rows, members: Ints, starts: Ints, total: Floats, refusals: Refusals) -> Mask:
     """Which events stay; the rows of the others are refused."""
     keep = np.ones(len(total), dtype=np.bool_)
@@ -101,5 +106,5 @@ def _check_orders(rows: Rows, members: Ints, starts: Ints, total: Floats, refusa
         keep &= ~wrong
         mask = np.zeros(len(refusals.refused), dtype=np.bool_)
         mask[rows.index[members[np.repeat(wrong, np.diff(starts))]]] = True
-        refusals.refuse(mask, lambda _, reason=reason: reason)  # type: ignore[misc]
+        refusals.refuse(mask, _always(reason))
     return keep

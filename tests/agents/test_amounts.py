@@ -1,17 +1,14 @@
-"""Basket scores against the textbook's distributions, and the alarm limits against the orders they were found on."""
+"""Basket scores against the textbook's distributions, and the arithmetic of trends."""
 
 import math
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import stats
 from scipy.integrate import quad
 
 from agents import amounts
-from agents.amounts import GROWN, SHRINKING, score
+from agents.amounts import score
 from tables.parameters import BUILTIN, BasketPrior
-from tests.bench.fit_builtin import read_cdnow
 
 PRIOR = BUILTIN.basket
 
@@ -82,11 +79,13 @@ def test_an_amount_of_nothing_has_no_score(amount: float) -> None:
 def test_shrunk_needs_both_rarity_and_size() -> None:
     steady = history([math.log(50.0)] * 60)
     small, mild = score(PRIOR, *steady, 20.0), score(PRIOR, *steady, 30.0)
-    assert amounts.is_shrunk(small, 20.0, p=0.05)
-    assert not amounts.is_shrunk(mild, 30.0, p=0.5)  # rare enough, but more than half
-    assert not amounts.is_shrunk(small, 20.0, p=small.p)
+    assert amounts.is_shrunk(small, 20.0, p=0.05, ratio=0.5)
+    assert not amounts.is_shrunk(mild, 30.0, p=0.5, ratio=0.5)  # rare enough, but more than half
+    assert not amounts.is_shrunk(small, 20.0, p=small.p, ratio=0.5)
     loose = score(PRIOR, 0, 0.0, 0.0, 12.0)
-    assert not amounts.is_shrunk(loose, 12.0)  # half of the typical amount, but not rare for a stranger
+    assert not amounts.is_shrunk(
+        loose, 12.0, p=0.01, ratio=0.5
+    )  # half of the typical amount, but not rare for a stranger
 
 
 def test_trend_arithmetic() -> None:
@@ -96,65 +95,3 @@ def test_trend_arithmetic() -> None:
     assert amounts.drift_down(1.0, 2.0) == 0.0
     assert amounts.drift_up(1.0, 1.2) == pytest.approx(1.7)
     assert amounts.drift_up(1.0, -2.0) == 0.0
-
-
-@pytest.mark.parametrize("z", [-37.0, -3.0, 3.0, 37.0])
-def test_a_single_order_is_no_trend(z: float) -> None:
-    smoothed, down, up = amounts.smooth(0.0, z), amounts.drift_down(0.0, z), amounts.drift_up(0.0, z)
-    assert not amounts.is_shrinking(smoothed, down)
-    assert not amounts.is_grown(smoothed, up)
-    smoothed, down, up = amounts.smooth(smoothed, z), amounts.drift_down(down, z), amounts.drift_up(up, z)
-    assert amounts.is_shrinking(smoothed, down) == (z < 0)
-    assert amounts.is_grown(smoothed, up) == (z > 0)
-
-
-@pytest.mark.parametrize(
-    ("smoothed", "drift", "fires"),
-    [(SHRINKING.smoothed, 0.0, True), (0.0, SHRINKING.drift, True), (0.9, 2.7, False)],
-)
-def test_either_sign_of_a_trend_is_enough(smoothed: float, drift: float, fires: bool) -> None:
-    assert amounts.is_shrinking(-smoothed, drift) is fires
-    assert amounts.is_grown(GROWN.smoothed, 0.0)
-    assert amounts.is_grown(0.0, GROWN.drift)
-
-
-def alarms(logs: NDArray[np.float64], earlier: int) -> tuple[bool, bool]:
-    """Whether the trend rules fire, down and up, in any order after the first `earlier` ones."""
-    n, total, mean, ss = 0, 0.0, 0.0, 0.0
-    smoothed = down = up = 0.0
-    shrinking = grown = False
-    for y in logs.tolist():
-        if n >= amounts.MIN_ORDERS:
-            z = score(PRIOR, n, total, ss, math.exp(y)).z
-            smoothed, down, up = amounts.smooth(smoothed, z), amounts.drift_down(down, z), amounts.drift_up(up, z)
-        if n >= earlier:
-            shrinking |= amounts.is_shrinking(smoothed, down)
-            grown |= amounts.is_grown(smoothed, up)
-        n, total = n + 1, total + y
-        off = y - mean
-        mean += off / n
-        ss += off * (y - mean)
-    return shrinking, grown
-
-
-def test_limits_alarm_a_tenth_of_stable_customers_in_ten_orders() -> None:
-    """What the comment at SHRINKING says, again, on another shuffle of the same orders."""
-    log = read_cdnow()
-    paid = log.amount > 0
-    customer, logs = log.customer[paid], np.log(log.amount[paid])
-    starts = np.flatnonzero(np.r_[True, customer[1:] != customer[:-1]])
-    own = [values for values in np.split(logs, starts[1:]) if values.size >= 13]
-    rng = np.random.default_rng(11)
-    stable, halved, doubled = [], [], []
-    for values in own:
-        for earlier in (3, 5, 8):
-            if values.size >= earlier + 10:
-                mixed = rng.permutation(values)
-                stable.append(alarms(mixed[: earlier + 10], earlier))
-                changed = np.arange(earlier + 3) >= earlier
-                halved.append(alarms(mixed[: earlier + 3] - math.log(2) * changed, earlier)[0])
-                doubled.append(alarms(mixed[: earlier + 3] + math.log(2) * changed, earlier)[1])
-    assert len(own) == 610
-    assert np.mean(stable, axis=0) == pytest.approx([0.10, 0.10], abs=0.02)
-    assert np.mean(halved) == pytest.approx(0.30, abs=0.04)
-    assert np.mean(doubled) == pytest.approx(0.28, abs=0.04)

@@ -17,7 +17,7 @@ def backtest_seconds() -> float:
     with tempfile.TemporaryDirectory(prefix="offbeat-bench-") as folder:
         log = Path(folder) / "cdnow.csv"
         try:
-            _write(log)
+            write_table(log)
         except DataError as error:
             raise BenchError(str(error)) from error
         command = [sys.executable, "-m", "streams", "backtest", str(log), "--triggers", str(log.with_suffix(".jsonl"))]
@@ -29,11 +29,14 @@ def backtest_seconds() -> float:
     return seconds
 
 
-def _write(path: Path) -> None:
-    """The log as a flat table, in the order of time."""
-    rows = sorted((row.day, name, row.dollars) for name, found in read_cdnow().items() for row in found)
+def write_table(path: Path) -> None:
+    """The log as a flat table, in the order of time; each row an order. Raises DataError."""
+    rows = sorted(
+        (row.day, name, number, row) for name, found in read_cdnow().items() for number, row in enumerate(found)
+    )
     with path.open("w", newline="") as file:
         out = csv.writer(file)
-        out.writerow(("customer_id", "event_time", "event_type", "amount", "currency"))
-        for day, name, dollars in rows:
-            out.writerow((name, datetime.fromtimestamp(day / 1000, UTC).isoformat(), "purchase", dollars, "USD"))
+        out.writerow(("customer_id", "event_time", "event_type", "order_id", "quantity", "amount", "currency"))
+        for day, name, number, row in rows:
+            at = datetime.fromtimestamp(day / 1000, UTC).isoformat()
+            out.writerow((name, at, "purchase", f"{name}-{number}", row.cds, row.dollars, "USD"))

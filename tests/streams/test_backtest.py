@@ -1,6 +1,9 @@
 """`offbeat backtest`: the whole way from a file to triggers, as a user runs it."""
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,9 +13,7 @@ from click.testing import CliRunner, Result
 
 from streams.commands import offbeat, run
 from tables.parameters import BUILTIN, dump_parameters
-
-DATA = Path(__file__).parents[3] / "shared" / "data"
-CDNOW = DATA / "cdnow_master.csv.zst"
+from tests.support.workers import ROOT
 
 LOG = """\
 customer_id,event_time,event_type,order_id,product_id,category,quantity,amount,currency
@@ -112,6 +113,43 @@ def test_what_cannot_be_written_leaves_nothing(log: Path, tmp_path: Path, capsys
     assert not list(tmp_path.glob("out*"))
 
 
+def test_a_link_stays_a_link(log: Path, tmp_path: Path) -> None:
+    kept, link = tmp_path / "kept.jsonl", tmp_path / "link.jsonl"
+    kept.write_text("old\n")
+    link.symlink_to(kept)
+    assert backtest(log, "--triggers", link).exit_code == 0
+    assert link.is_symlink()
+    assert len(lines_of(kept)) == 2
+
+
+def test_what_is_no_file_is_written_to_and_never_replaced(log: Path, tmp_path: Path) -> None:
+    """A pipe here; it is the same with a device."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert backtest(log, "--triggers", pipe).exit_code == 0
+        assert os.read(reader, 65536).count(b"\n") == 2
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_reader_of_triggers_that_leaves_early_is_no_error(log: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "streams", "backtest", str(log), "--triggers", "-"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
 def test_refused_lines_are_told(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     view = {"type": "product.viewed", "event_id": "1", "customer_id": "a", "product_id": "p"}
@@ -123,10 +161,9 @@ def test_refused_lines_are_told(tmp_path: Path) -> None:
     assert "1970" in result.stderr or "before 1990" in result.stderr
 
 
-@pytest.mark.skipif(not CDNOW.exists(), reason="the log ../shared/data/cdnow_master.csv.zst is not here")
-def test_the_cdnow_log(tmp_path: Path) -> None:
+def test_the_cdnow_log(cdnow: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    summary = json.loads(backtest(CDNOW, "--triggers", out, "--json").stdout)
+    summary = json.loads(backtest(cdnow, "--triggers", out, "--json").stdout)
     assert (summary["events"], summary["customers"], summary["rejected"]) == (69_659, 23_570, 0)
     lines = lines_of(out)
     fired = [line for line in lines if not line["ce_type"].endswith(".cancelled")]
@@ -138,5 +175,5 @@ def test_the_cdnow_log(tmp_path: Path) -> None:
     known = {line["trigger_id"] for line in fired}
     assert all(line["trigger_id"] in known for line in lines)
     again = tmp_path / "again.jsonl"
-    backtest(CDNOW, "--triggers", again)
+    backtest(cdnow, "--triggers", again)
     assert again.read_bytes() == out.read_bytes()

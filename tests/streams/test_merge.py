@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.merge import Entry, Merge, Rejected
+from streams.merge import Merge, Rejected
 from tables.events import SOURCES
 
 CUSTOMERS, PURCHASES, CARTS = range(len(SOURCES))
@@ -22,7 +22,7 @@ def put(merge: Merge, source: int, *times: int, arrived: int = 0, offset: int | 
     begin = feed.fetched if offset is None else offset
     for number, at in enumerate(times):
         feed.frontier = max(feed.frontier, at)
-        feed.entries.append(Entry(feed.frontier, source, begin + number, arrived, at, b"k", NOTHING))
+        feed.entries.append((feed.frontier, source, begin + number, arrived, at, b"k", NOTHING))
     feed.fetched = begin + len(times)
 
 
@@ -39,7 +39,7 @@ def mark_all(merge: Merge, at: int) -> None:
 
 
 def take(merge: Merge) -> list[Taken]:
-    return [(entry.source, entry.offset, entry.effective) for entry in merge.run()]
+    return [(source, offset, effective) for effective, source, offset, *_ in merge.take()]
 
 
 # --- order -----------------------------------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ def test_nothing_goes_while_a_feed_is_silent_and_unmarked() -> None:
     merge = Merge(wall=False)
     put(merge, CARTS, 10)
     put(merge, PURCHASES, 20)
-    assert (take(merge), merge.head(), merge.reached) == ([], None, 0)
+    assert (take(merge), merge.reached) == ([], 0)
     mark(merge, CUSTOMERS, 15)
     assert take(merge) == [(2, 0, 10)]
     assert merge.reached == 10
@@ -109,16 +109,17 @@ def test_nothing_goes_while_a_feed_is_silent_and_unmarked() -> None:
     assert take(merge) == [(1, 0, 20)]
 
 
-def test_a_record_is_taken_off_when_the_next_is_asked_for() -> None:
-    """What was being worked on when the batch was full is the head of the next one."""
+def test_what_is_put_back_comes_again() -> None:
+    """When a batch is full, what it had no room for goes into the next one."""
     merge = Merge(wall=False)
     put(merge, CARTS, 1, 2, 3)
+    put(merge, PURCHASES, 2)
     mark_all(merge, 9)
-    for entry in merge.run():
-        if entry.offset == 1:
-            break
-    assert merge.feeds[CARTS].position == (1, 1)
-    assert [offset for _, offset, _ in take(merge)] == [1, 2]
+    merge.put_back(merge.take(), 1)
+    assert [feed.position for feed in merge.feeds] == [(1, 9), (0, 0), (1, 1)]
+    assert merge.reached == 2
+    assert take(merge) == [(1, 0, 2), (2, 1, 2), (2, 2, 3)]
+    assert [feed.position for feed in merge.feeds] == [(1, 9), (2, 9), (4, 9)]
 
 
 # --- where time follows the wall clock -------------------------------------------------------------------------------
@@ -226,11 +227,11 @@ def test_neither_the_cuts_nor_restarts_change_what_is_taken(feeds: list[list[Rec
         begin = merge.feeds[records[0].source].fetched
         for record in records[begin : begin + rng.randint(1, 5)]:
             put_record(merge, record)
-        for entry in merge.run():
-            if rng.random() < 0.2:
-                break
-            found.append((entry.source, entry.offset, entry.effective))
-        assert all(merge.reached <= feed.entries[0].effective for feed in merge.feeds if feed.entries)
+        entries = merge.take()
+        room = rng.randint(0, 2 * len(entries))
+        merge.put_back(entries, room)
+        found += [(source, offset, effective) for effective, source, offset, *_ in entries[:room]]
+        assert all(merge.reached <= feed.entries[0][0] for feed in merge.feeds if feed.entries)
         if rng.random() < 0.2:
             again = Merge(wall=False)
             for old, new in zip(merge.feeds, again.feeds, strict=True):

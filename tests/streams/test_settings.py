@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from streams.resolve import KINDS, load_settings, variable
 from streams.settings import Security, Settings, SettingsError, Topics
 
-SECRET = "s3cr3t-Pass"  # noqa: S105
+SECRET = "s3cr3t-Pass"
 
 SASL = {
     "OFFBEAT_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
@@ -257,7 +257,12 @@ def test_a_password_file_is_read_each_time(tmp_path: Path) -> None:
     for secret in ("one two ", "three"):
         file.write_text(f"{secret}\n")
         assert security.client_options()["sasl_plain_password"] == secret
-    for content, part in [(b"\n", "is empty"), (b"\xff", "not UTF-8"), (None, "No such file")]:
+    for content, part in [
+        (b"\n", "is empty"),
+        (b"\xff", "not UTF-8"),
+        (b"x" * 100_000, "is no password"),
+        (None, "No such file"),
+    ]:
         file.unlink(missing_ok=True)
         if content is not None:
             file.write_bytes(content)

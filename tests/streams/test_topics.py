@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient
@@ -21,12 +22,12 @@ from tests.support.brokers import ApacheKafka
 SETTINGS = Settings()
 
 
-def cluster(brokers: int = 1, /, **changed: Mapping[str, object]) -> Cluster:
+def cluster(brokers: int = 1, /, **changed: Mapping[str, Any]) -> Cluster:
     """A cluster as `create` would have made it, with some topics (by setting) changed."""
     found = {t.name: Found(t.partitions, t.replication, t.configs) for t in wanted(SETTINGS, Cluster(brokers, {}))}
     for key, values in changed.items():
         name = SETTINGS.topic(key)
-        found[name] = replace(found[name], **values)  # type: ignore[arg-type]
+        found[name] = replace(found[name], **values)
     return Cluster(brokers, found)
 
 

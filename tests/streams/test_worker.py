@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,31 +10,10 @@ import pytest
 
 from agents.decisions import RuleRef, trigger_id
 from streams.embedded import EmbeddedBroker
-from tests.support.brokers import ApacheKafka
-from tests.support.topics_io import GroupReader, Message, Send, event, produce, read_all
-from tests.support.workers import Deployment, Worker, deploy, running
+from tests.support.topics_io import Broker, GroupReader, Message, Send, event, now, produce, read_all
+from tests.support.workers import Deployment, Worker, deploy, rules_of_a_minute, running
 
 PARTITIONS = 4
-Broker = EmbeddedBroker | ApacheKafka
-
-
-def now() -> int:
-    return round(time.time() * 1000)
-
-
-@pytest.fixture(params=["embedded_broker", "apache_kafka"])
-def broker(request: pytest.FixtureRequest) -> Broker:
-    """At least once, and exactly once."""
-    found: Broker = request.getfixturevalue(request.param)
-    return found
-
-
-@pytest.fixture
-def rules(tmp_path: Path) -> str:
-    """A rules file by which a cart is abandoned after a minute, the shortest there is."""
-    file = tmp_path / "rules.toml"
-    file.write_text('["cart.abandoned"]\nafter = "1m"\n')
-    return str(file)
 
 
 def added(to: Deployment, customer: str, at: int, event_id: str, partition: int | None = None) -> Send:
@@ -98,9 +76,9 @@ def check_abandoned(message: Message, to: Deployment, touched: int) -> None:
     check_cloud_event(message, to)
 
 
-def test_foreign_clients_send_events_and_read_triggers(broker: Broker, rules: str) -> None:
+def test_foreign_clients_send_events_and_read_triggers(broker: Broker, tmp_path: Path) -> None:
     """One event in each partition and nothing else in any topic: timers fire all the same, in time."""
-    to = deploy(broker, rules=rules, partitions=str(PARTITIONS))
+    to = deploy(broker, rules=rules_of_a_minute(tmp_path), partitions=str(PARTITIONS))
     with running(to.environ) as worker:
         touched = {f"c{n}": now() - 58_000 + 300 * n for n in range(PARTITIONS)}
         produce(broker, [added(to, c, at, f"e-{c}", n) for n, (c, at) in enumerate(touched.items())])

@@ -1,19 +1,16 @@
 """What is not an event, through the worker: its dead letter, and that the events around it are taken all the same."""
 
 import json
-import time
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from streams.embedded import EmbeddedBroker
-from tests.support.brokers import ApacheKafka
-from tests.support.topics_io import Message, Send, event, produce, read_all, states
+from tests.support.topics_io import Broker, Message, Send, event, now, produce, read_all, states
 from tests.support.workers import Deployment, Worker, deploy, running
 
-AT = round(time.time() * 1000) - 3_600_000
-Broker = EmbeddedBroker | ApacheKafka
+AT = now() - 3_600_000
 
 
 @dataclass(frozen=True)

@@ -10,22 +10,15 @@ import faust
 import pytest
 from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as Place
-from confluent_kafka.admin import (
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    NewPartitions,
-    NewTopic,
-)
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic
 
 from streams.assignor import IncompleteError, WholeAssignor
 from streams.embedded import EmbeddedBroker, free_port
 from streams.settings import Settings
 from streams.topics import create
 from tests.support.brokers import ApacheKafka
-from tests.support.topics_io import Send, event, produce, read_all, states
-from tests.support.workers import Deployment, Worker, deploy, environment, running
+from tests.support.topics_io import Send, event, now, produce, read_all, states
+from tests.support.workers import Deployment, Worker, deploy, environment, rules_of_a_minute, running
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +27,6 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[ApacheKafka]:
     request.getfixturevalue("apache_kafka")
     with ApacheKafka() as broker:
         yield broker
-
-
-def rules_of(folder: Path) -> str:
-    """A file by which one view is enough, and a minute."""
-    file = folder / "rules.toml"
-    file.write_text('["browse.abandoned"]\nafter = "1m"\nviews = 1\n')
-    return str(file)
 
 
 def viewed(to: Deployment, customer: str, at: int, event_id: str) -> Send:
@@ -82,10 +68,10 @@ def test_brokers_that_come_later_are_waited_for(kafka: ApacheKafka) -> None:
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_brokers_that_go_away_and_come_back(kafka: ApacheKafka, how: str, tmp_path: Path) -> None:
     """With a timer due meanwhile and a batch on its way; what comes out is exact."""
-    to = deploy(kafka, rules=rules_of(tmp_path))
-    now = round(time.time() * 1000)
+    to = deploy(kafka, rules=rules_of_a_minute(tmp_path, views=1))
+    at = now()
     with running(to.environ) as worker:
-        produce(kafka, [viewed(to, f"due-{n}", now - 58_000, f"a{n}") for n in range(10)])
+        produce(kafka, [viewed(to, f"due-{n}", at - 58_000, f"a{n}") for n in range(10)])
         worker.wait_metric("offbeat_events_total", 10)
         (kafka.stop if how == "stop" else kafka.kill)()
         worker.wait_told(f"waiting: no broker at {kafka.address} answers for group {to.settings.group_id}")
@@ -93,7 +79,7 @@ def test_brokers_that_go_away_and_come_back(kafka: ApacheKafka, how: str, tmp_pa
         assert worker.errors.count("waiting: ") == 1
         assert worker.get("/live")[0] == 200
         kafka.restart()
-        produce(kafka, [viewed(to, f"later-{n}", now - 61_000, f"b{n}") for n in range(10)])
+        produce(kafka, [viewed(to, f"later-{n}", at - 61_000, f"b{n}") for n in range(10)])
         worker.wait_metric("offbeat_triggers_total", 20, seconds=60)
         worker.wait_told("a broker answers: going on")
     triggers = [m.json["customer_id"] for m in read_all(kafka, [to.topic("triggers.cart")])]
@@ -104,10 +90,10 @@ def test_brokers_that_go_away_and_come_back(kafka: ApacheKafka, how: str, tmp_pa
 
 def test_a_worker_stops_while_the_brokers_are_away(kafka: ApacheKafka, tmp_path: Path) -> None:
     """With a batch that cannot be made durable: it comes again, and its triggers are sent once."""
-    to = deploy(kafka, rules=rules_of(tmp_path))
+    to = deploy(kafka, rules=rules_of_a_minute(tmp_path, views=1))
     with Worker(to.environ) as worker:
         worker.wait_ready()
-        produce(kafka, [viewed(to, f"c{n}", round(time.time() * 1000) - 57_000, f"e{n}") for n in range(10)])
+        produce(kafka, [viewed(to, f"c{n}", now() - 57_000, f"e{n}") for n in range(10)])
         worker.wait_metric("offbeat_events_total", 10)
         kafka.kill()
         worker.wait_told("waiting: no broker at")
@@ -280,7 +266,7 @@ def test_passwords() -> None:
             security_protocol="SASL_PLAINTEXT",
             security_mechanism="PLAIN",
             security_user="alice",
-            security_password="wonderland",  # noqa: S106 - of this test's broker
+            security_password="wonderland",
         )
         line = refused({**alice, "OFFBEAT_SECURITY_PASSWORD": "looking-glass"}, 2)
         assert line.startswith("security: the brokers refuse user alice: ")
@@ -307,11 +293,11 @@ def limit(kafka: ApacheKafka, topic: str, size: int) -> None:
 
 def test_a_batch_that_the_brokers_never_take_ends_the_worker(apache_kafka: ApacheKafka, tmp_path: Path) -> None:
     """It is not tried for ever; when the brokers take it, it is taken once."""
-    to = deploy(apache_kafka, partitions="1", rules=rules_of(tmp_path))
+    to = deploy(apache_kafka, partitions="1", rules=rules_of_a_minute(tmp_path, views=1))
     limit(apache_kafka, to.topic("triggers.cart"), 100)
     with Worker(to.environ) as worker:
         worker.wait_ready()
-        produce(apache_kafka, [viewed(to, "c", round(time.time() * 1000) - 60_000, "e")])
+        produce(apache_kafka, [viewed(to, "c", now() - 60_000, "e")])
         assert worker.wait() == 1
         assert "offbeat: partition 0: a batch cannot be made durable: MessageSizeTooLargeError" in worker.errors
         assert worker.errors.count("a batch failed, taking the partition over anew") == 4

@@ -2,37 +2,22 @@
 
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from streams.embedded import EmbeddedBroker, free_port
 from tests.support.brokers import ApacheKafka
-from tests.support.topics_io import Message, Send, event, produce, read_all, states
-from tests.support.workers import Deployment, Worker, deploy, environment
-
-Broker = EmbeddedBroker | ApacheKafka
-
-
-@pytest.fixture(params=["embedded_broker", "apache_kafka"])
-def broker(request: pytest.FixtureRequest) -> Broker:
-    """At least once, and exactly once."""
-    found: Broker = request.getfixturevalue(request.param)
-    return found
-
-
-@pytest.fixture
-def rules(tmp_path: Path) -> str:
-    """One view is enough, and a minute."""
-    file = tmp_path / "rules.toml"
-    file.write_text('["browse.abandoned"]\nafter = "1m"\nviews = 1\n')
-    return str(file)
+from tests.support.topics_io import Broker, Message, Send, event, now, produce, read_all, states
+from tests.support.workers import Deployment, Worker, deploy, environment, rules_of_a_minute
 
 
 def views(to: Deployment, first: int, count: int, ago: int) -> list[Send]:
     """A view by each of `count` customers, `ago` ms ago."""
-    at = round(time.time() * 1000) - ago
+    at = now() - ago
     return [
         event(to.topic("carts"), f"c{n}", at, "product.viewed", product_id="p") for n in range(first, first + count)
     ]
@@ -52,10 +37,10 @@ def triggers(to: Deployment) -> list[Message]:
     return read_all(to.broker, [to.topic("triggers.cart")])
 
 
-def test_nothing_is_repeated_after_a_stop(broker: Broker, rules: str) -> None:
+def test_nothing_is_repeated_after_a_stop(broker: Broker, tmp_path: Path) -> None:
     """Half of the triggers have been sent, half are not due yet; the next worker sends those alone."""
     number = signal.SIGTERM if isinstance(broker, ApacheKafka) else signal.SIGINT
-    to = deploy(broker, rules=rules)
+    to = deploy(broker, rules=rules_of_a_minute(tmp_path, views=1))
     with Worker(to.environ) as worker:
         worker.wait_ready()
         produce(broker, [*views(to, 0, 20, 70_000), *views(to, 20, 20, 55_000)])
@@ -120,3 +105,44 @@ def test_told_again_and_again(embedded_broker: EmbeddedBroker) -> None:
             time.sleep(0.01)
         assert worker.wait() == 0
         assert "Traceback" not in worker.errors
+
+
+# --- an end with an error --------------------------------------------------------------------------------------------
+
+
+def flood(to: Deployment, _worker: Worker) -> None:
+    """In the event loop."""
+    produce(to.broker, [Send(to.topic("carts"), b"c", b"?", partition=0) for _ in range(1500)])
+
+
+def delete_unread(to: Deployment, worker: Worker) -> None:
+    """In the consumer's thread."""
+    carts = to.topic("carts")
+    worker.send(signal.SIGSTOP)
+    time.sleep(0.5)  # the broker answers the fetch that it holds
+    produce(to.broker, [Send(carts, b"c", b"?", partition=0) for _ in range(10)])
+    admin = AdminClient({"bootstrap.servers": to.broker.address})
+    for done in admin.delete_records([TopicPartition(carts, 0, 10)]).values():
+        done.result(10)
+    worker.send(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("how", [flood, delete_unread])
+def test_a_worker_that_ends_with_an_error_leaves_its_group(
+    apache_kafka: ApacheKafka, how: Callable[[Deployment, Worker], None]
+) -> None:
+    """The next one has its partitions at once, not when the session runs out."""
+    to = deploy(apache_kafka, session_timeout="60s")
+    admin = AdminClient({"bootstrap.servers": apache_kafka.address})
+
+    def members() -> int:
+        (found,) = admin.describe_consumer_groups([to.settings.group_id]).values()
+        return len(found.result(10).members)
+
+    with Worker(to.environ) as worker:
+        worker.wait_ready()
+        assert members() == 1
+        how(to, worker)
+        assert worker.wait() == 1
+        assert members() == 0
+        assert worker.errors.count("offbeat: ") == 1

@@ -1,40 +1,14 @@
 """Timers by the wall clock: what fires, when, and what is answered before it does."""
 
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from agents.decisions import iso
-from streams.embedded import EmbeddedBroker
-from tests.support.brokers import ApacheKafka
-from tests.support.topics_io import Message, Send, event, produce, read_all
-from tests.support.workers import Deployment, deploy, running
+from tests.support.topics_io import Broker, Message, Send, event, now, produce, read_all
+from tests.support.workers import Deployment, deploy, rules_of_a_minute, running
 
-Broker = EmbeddedBroker | ApacheKafka
 SECOND, MINUTE, DAY = 1000, 60_000, 86_400_000
-
-
-@pytest.fixture(params=["embedded_broker", "apache_kafka"])
-def broker(request: pytest.FixtureRequest) -> Broker:
-    """At least once, and exactly once."""
-    found: Broker = request.getfixturevalue(request.param)
-    return found
-
-
-@pytest.fixture
-def rules(tmp_path: Path) -> str:
-    """Carts, checkouts and views are left behind after a minute."""
-    file = tmp_path / "rules.toml"
-    names = ("cart.abandoned", "checkout.abandoned", "browse.abandoned")
-    file.write_text("".join(f'["{name}"]\nafter = "1m"\n' for name in names))
-    return str(file)
-
-
-def now() -> int:
-    return round(time.time() * 1000)
 
 
 def add(to: Deployment, who: str, at: int) -> Send:
@@ -66,9 +40,9 @@ def suppressed(to: Deployment) -> list[Message]:
     return read_all(to.broker, [to.topic("triggers.suppressed")])
 
 
-def test_what_is_due_when_a_worker_starts(broker: Broker, rules: str) -> None:
+def test_what_is_due_when_a_worker_starts(broker: Broker, tmp_path: Path) -> None:
     """All of it happened while none was running: the purchases that answer timers are seen first."""
-    to = deploy(broker, rules=rules)
+    to = deploy(broker, rules=rules_of_a_minute(tmp_path))
     at = now()
     bought = [f"bought-{n}" for n in range(50)]
     carts = [
@@ -101,9 +75,9 @@ def test_what_is_due_when_a_worker_starts(broker: Broker, rules: str) -> None:
     assert stale.json["suppressed_by"] == "stale"
 
 
-def test_what_comes_due_while_a_worker_runs(broker: Broker, rules: str) -> None:
+def test_what_comes_due_while_a_worker_runs(broker: Broker, tmp_path: Path) -> None:
     """A purchase in time, another touch, and none; while another partition is kept busy."""
-    to = deploy(broker, rules=rules, partitions="2")
+    to = deploy(broker, rules=rules_of_a_minute(tmp_path), partitions="2")
     done = threading.Event()
 
     def keep_busy() -> None:

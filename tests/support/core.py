@@ -28,7 +28,7 @@ from tables.events import (
     ProductViewed,
     TimeMark,
 )
-from tables.orders import DAY
+from tables.orders import DAY, Orders
 from tables.parameters import BUILTIN, Parameters
 
 T0 = 1_704_067_200_000
@@ -46,6 +46,11 @@ _SOURCE = {kind: source for source in SOURCES for kind in BY_SOURCE[source].__ar
 def day(days: float, hours: float = 0.0) -> int:
     """Epoch ms of an hour of a day, counted from the first day of 2024 in UTC."""
     return round(T0 + days * DAY + hours * HOUR)
+
+
+def hour(hours: float) -> int:
+    """Epoch ms of an hour, counted from the beginning of the first day."""
+    return day(0, hours)
 
 
 def fresh_id() -> str:
@@ -196,7 +201,7 @@ class Shop:
                 self.durable[key] = value
         self.changelog += settled.changes
         self.decisions += settled.decisions
-        self.core.adopt(settled)
+        self.core.adopt()
         return settled.decisions
 
     def send(self, *events: AnyEvent) -> None:
@@ -253,6 +258,18 @@ class Shop:
     def customer(self, customer: str = "ann") -> Customer:
         """The durable state."""
         return unpack(self.durable[customer.encode()])
+
+    def orders(self, customer: str = "ann") -> Orders:
+        """The orders in the durable state; fails when there are none."""
+        orders = self.customer(customer).orders
+        assert orders is not None
+        return orders
+
+
+def in_cart(trigger: Trigger) -> list[tuple[str, float]]:
+    """Product and quantity of each item of the trigger's cart, in order."""
+    assert isinstance(trigger.cart, dict)
+    return [(item["product_id"], item["quantity"]) for item in trigger.cart["items"]]
 
 
 def triggers_of(decisions: Iterable[Decision], name: str) -> Iterator[Trigger]:

@@ -1,6 +1,7 @@
 """What should come out: the pure core over a log, as messages and states, to be compared with a worker's."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,15 +13,27 @@ from agents.decisions import Decision
 from agents.rules import Rules, load_rules
 from streams import backtest as module
 from streams.clock import WallClock
-from streams.logs import read_log
+from streams.logs import LogLine, read_log
 from streams.messages import MessageWriter
 from tables.customer import Customer
-from tables.parameters import BUILTIN
+from tables.parameters import BUILTIN, Parameters
 from tests.support.topics_io import comparable, read_all, states
 from tests.support.workers import Deployment
 
+_LATER = 1 << 43
+"""A wall clock, epoch ms, beyond every log."""
+
 Written = tuple[str, bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]
 """Topic, key, value, headers."""
+
+
+def decisions_of(
+    lines: Iterable[LogLine], rules: Rules | None = None, parameters: Parameters = BUILTIN
+) -> list[Decision]:
+    """What the pure core decides over the lines, with neither broker nor partitions."""
+    found: list[Decision] = []
+    module.backtest(lines, rules or Rules(), parameters, wall=_LATER, emit=found.append)
+    return found
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Drives a `Pipeline` as a partition does, without a broker: records in, batches made durable, restarts in between."""
 
 import asyncio
+import json
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -18,8 +19,17 @@ from streams.replay.pace import Clock
 from streams.replay.run import _Replay
 from streams.replay.sender import Sender
 from tables.customer import NEVER, Customer, unpack
-from tables.events import SOURCES
-from tables.parameters import BUILTIN, Parameters
+from tables.events import SOURCES, AnyEvent
+from tables.parameters import BUILTIN, BasketPrior, Parameters, TimingPrior
+from tests.support.core import encode, source_of
+
+KEY = b"ann"
+QUICK = Parameters(
+    version="test-1",
+    timing=TimingPrior(mu0=0.5, tau2=1.0, a=0.3, b=0.6, weights=(0.2, 0.2, 0.2, 0.2, 0.2)),
+    basket=BasketPrior(m0=3.5, k0=1.0, a0=3.0, b0=0.5),
+)
+"""A population that orders about weekly, so that a short log holds every kind of trigger."""
 
 
 class Kept(NamedTuple):
@@ -199,3 +209,32 @@ def by_customer(decisions: Iterable[Decision]) -> dict[str, list[bytes]]:
     for decision in decisions:
         found[decision.customer_id].append(json_line(decision))
     return dict(found)
+
+
+def sent(*events: AnyEvent) -> list[tuple[bytes, bytes]]:
+    """Key and value of each, as producers send them."""
+    return [(event.customer_id.encode(), encode(event)) for event in events]
+
+
+def write(run: Run, *events: AnyEvent) -> None:
+    """Events happen, each in its topic."""
+    for event in events:
+        run.write(source_of(event), *sent(event))
+
+
+def mark(at: int, *, backfill: bool = False) -> tuple[None, bytes]:
+    """Nothing earlier than `at` follows, as `replay` says it."""
+    return None, json.dumps({"type": "time.mark", "occurred_at": at, "backfill": backfill}).encode()
+
+
+def write_marks(run: Run, at: int, *, backfill: bool = False) -> None:
+    """A mark in all three topics."""
+    for source in SOURCES:
+        run.write(source, mark(at, backfill=backfill))
+
+
+def live(now: int) -> Run:
+    """A worker on the wall clock that has read all there was."""
+    run = Run(wall=True, now=now, parameters=QUICK)
+    run.catch_up()
+    return run

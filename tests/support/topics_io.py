@@ -17,6 +17,7 @@ from streams.settings import Settings
 from tables.customer import NEVER, Customer, unpack
 from tests.support.brokers import ApacheKafka
 
+Broker = EmbeddedBroker | ApacheKafka
 LARGE = 16 << 20
 """The longest message that is written or read here, in bytes."""
 
@@ -52,13 +53,18 @@ class Send(NamedTuple):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
+def now() -> int:
+    """The wall clock, epoch ms."""
+    return round(time.time() * 1000)
+
+
 def event(topic: str, customer: str, at: int, kind: str, *, partition: int | None = None, **fields: Any) -> Send:
     """A contract event at `at` (epoch ms) with an id of its own unless one is given."""
     value = {"type": kind, "event_id": str(uuid.uuid4()), "customer_id": customer, "occurred_at": at, **fields}
     return Send(topic, customer.encode(), json.dumps(value).encode(), partition)
 
 
-def produce(broker: EmbeddedBroker | ApacheKafka, records: Iterable[Send]) -> list[tuple[str, int, int]]:
+def produce(broker: Broker, records: Iterable[Send]) -> list[tuple[str, int, int]]:
     """Write with librdkafka, in order, and wait for the acknowledgements: (topic, partition, offset) of each."""
     producer = Producer(
         {
@@ -94,9 +100,7 @@ def produce(broker: EmbeddedBroker | ApacheKafka, records: Iterable[Send]) -> li
     return [place for place in places if place is not None]
 
 
-def read_all(
-    broker: EmbeddedBroker | ApacheKafka, topics: Sequence[str], *, committed: bool = True, seconds: float = 30
-) -> list[Message]:
+def read_all(broker: Broker, topics: Sequence[str], *, committed: bool = True, seconds: float = 30) -> list[Message]:
     """Every record that there is, with librdkafka, to the ends that fetches tell; in order within each partition."""
     consumer = Consumer(
         {
@@ -146,7 +150,7 @@ def _message(message: Any) -> Message:
 class GroupReader:
     """A consumer group of kafka-python, as a sender of messages would be; `with GroupReader(...) as reader:`."""
 
-    def __init__(self, broker: EmbeddedBroker | ApacheKafka, topics: Sequence[str], group: str) -> None:
+    def __init__(self, broker: Broker, topics: Sequence[str], group: str) -> None:
         embedded = isinstance(broker, EmbeddedBroker)
         session = 1000 if embedded else 6000
         self._consumer = KafkaConsumer(
@@ -179,7 +183,7 @@ class GroupReader:
         self._consumer.close()
 
 
-def states(broker: EmbeddedBroker | ApacheKafka, settings: Settings) -> dict[bytes, Customer]:
+def states(broker: Broker, settings: Settings) -> dict[bytes, Customer]:
     """The customers that the changelog holds, comparable.
 
     That is without the offsets applied, which depend on the delivery, and without the time of the next look at them,

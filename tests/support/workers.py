@@ -25,7 +25,7 @@ from streams.embedded import EmbeddedBroker, free_port
 from streams.resolve import load_settings
 from streams.settings import Settings
 from streams.topics import create
-from tests.support.brokers import ApacheKafka
+from tests.support.topics_io import Broker
 
 ROOT = Path(entry.__file__).parent.parent
 READY = "offbeat worker ready"
@@ -34,7 +34,7 @@ _PR_SET_PDEATHSIG = 1
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def environment(broker: EmbeddedBroker | ApacheKafka | str, prefix: str, **settings: str) -> dict[str, str]:
+def environment(broker: Broker | str, prefix: str, **settings: str) -> dict[str, str]:
     """The OFFBEAT_* variables of workers and commands that go together: on the embedded broker at least once.
 
     Keywords are settings by their lower-case names (`clock="event"`).
@@ -49,6 +49,14 @@ def environment(broker: EmbeddedBroker | ApacheKafka | str, prefix: str, **setti
         **settings,
     }
     return {f"OFFBEAT_{name.upper()}": value for name, value in found.items()}
+
+
+def rules_of_a_minute(folder: Path, *, views: int = 2) -> str:
+    """A rules file in `folder` by which carts, checkouts and `views` are told a minute later, the least there is."""
+    file = folder / "rules.toml"
+    after = "".join(f'["{kind}.abandoned"]\nafter = "1m"\n' for kind in ("cart", "checkout", "browse"))
+    file.write_text(f"{after}views = {views}\n")
+    return str(file)
 
 
 def _process_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -74,7 +82,7 @@ def offbeat(*arguments: str, environ: Mapping[str, str], seconds: float = 60) ->
 class Deployment:
     """Topics of one test, and the environment of workers and commands that use them."""
 
-    broker: EmbeddedBroker | ApacheKafka
+    broker: Broker
     environ: dict[str, str]
 
     @property
@@ -86,7 +94,7 @@ class Deployment:
         return self.settings.topic(name)
 
 
-def deploy(broker: EmbeddedBroker | ApacheKafka, **settings: str) -> Deployment:
+def deploy(broker: Broker, **settings: str) -> Deployment:
     """Make the topics of a deployment that nobody else has; keywords as for `environment`."""
     deployment = Deployment(broker, environment(broker, f"t{secrets.token_hex(4)}.", **settings))
     create(deployment.settings)

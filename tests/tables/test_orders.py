@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -34,9 +35,9 @@ times = st.lists(st.integers(0, 400 * 24).map(lambda hours: T0 + hours * 3_600_0
 
 
 @given(times, st.randoms(use_true_random=False))
-def test_a_late_order_gives_the_rhythm_of_the_right_order(at: list[int], rng: object) -> None:
+def test_a_late_order_gives_the_rhythm_of_the_right_order(at: list[int], rng: Random) -> None:
     shuffled = list(at)
-    rng.shuffle(shuffled)  # type: ignore[attr-defined]
+    rng.shuffle(shuffled)
     late, in_order = taken(shuffled), taken(sorted(at))
     assert (late.count, late.first_at, late.last_at, late.occasions) == (
         in_order.count,

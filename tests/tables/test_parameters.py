@@ -112,6 +112,22 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         load_parameters(tmp_path / "nowhere.json")
     with pytest.raises(ParametersError, match="cannot be read"):
         load_parameters(tmp_path)
+    with pytest.raises(ParametersError, match="cannot be read: not a file name"):
+        load_parameters("a\0b")
+
+
+def test_a_file_that_does_not_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tables.parameters.MAX_BYTES", 1000)
+    with pytest.raises(ParametersError, match=r"^/dev/zero: larger than 1 MiB; give the path of a parameters file$"):
+        load_parameters("/dev/zero")
+
+
+@pytest.mark.parametrize("opening", ["[", '{"x":', '{"version": "v", "timing": ['])
+def test_nesting_beyond_reason_is_refused(tmp_path: Path, opening: str) -> None:
+    path = tmp_path / "parameters.json"
+    path.write_text(opening * 50_000)
+    with pytest.raises(ParametersError, match=r"^[^\n]*parameters\.json: [^\n]+$"):
+        load_parameters(path)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tables.customer import NEVER, Customer, Profile, StateError, pack, read_head
-from tables.states import States
+from tables.states import Change, States
 
 KEYS = [b"a", b"b", b"c"]
 keys = st.sampled_from(KEYS)
@@ -46,18 +46,25 @@ class Timers(RuleBasedStateMachine):
         set_due(customer, self.reached + after)
         self.now[key] = self.reached + after
         self.states.arm(key, customer, self.reached + after)
+        self.leave(key, customer, close)
+
+    def leave(self, key: bytes, customer: Customer, close: bool) -> None:
         if close:
             self.states.close(key, customer)
+        else:
+            self.states.hold(key, customer)
 
-    @rule(key=keys)
-    def stop_timer(self, key: bytes) -> None:
-        set_due(self.states.open(key), NEVER)
+    @rule(key=keys, close=st.booleans())
+    def stop_timer(self, key: bytes, close: bool) -> None:
+        customer = self.states.open(key)
+        set_due(customer, NEVER)
         self.now[key] = NEVER
+        self.leave(key, customer, close)
 
     @rule(key=keys)
     def look(self, key: bytes) -> None:
         """An event that changes nothing."""
-        assert due_of(self.states.open(key)) == self.now.setdefault(key, NEVER)
+        assert due_of(self.states.open(key)) == self.now.get(key, NEVER)
 
     @rule(key=keys)
     def erase(self, key: bytes) -> None:
@@ -70,24 +77,19 @@ class Timers(RuleBasedStateMachine):
         until = self.reached + pass_by
         fired: list[tuple[int, bytes]] = []
         wanted = sorted((due, key) for key, due in self.now.items() if due < until)
-        while self.states.next_wake < until:
-            popped = self.states.pop()
-            if popped is None:
-                continue
+        while (popped := self.states.pop(until)) is not None:
             wake, key, customer = popped
             due = due_of(customer)
             if wake and due > wake:
                 self.states.put_off(key, customer, due)
                 continue
-            self.states.touch(key, customer)
             if wake:
                 fired.append((wake, key))
                 set_due(customer, NEVER if again is None else until + again)
                 self.now[key] = due_of(customer)
             customer.wake = NEVER
             self.states.arm(key, customer, due_of(customer))
-            if close:
-                self.states.close(key, customer)
+            self.leave(key, customer, close)
         assert fired == wanted
         self.reached = until
 
@@ -104,7 +106,7 @@ class Timers(RuleBasedStateMachine):
             else:
                 assert read_head(value)[0] == self.plan
                 self.changelog[key] = value
-        self.states.adopt(changes)
+        self.states.adopt()
         self.durable = dict(self.now)
 
     @rule(other_plan=st.booleans())
@@ -116,14 +118,14 @@ class Timers(RuleBasedStateMachine):
         self.states.ready()
         self.now = dict(self.durable)
         if other_plan and self.changelog:
-            assert self.states.next_wake == 0
+            assert self.states.timers.soonest == 0
 
     # -- always
 
     @invariant()
     def no_timer_is_forgotten(self) -> None:
         armed = min(self.now.values(), default=NEVER)
-        assert self.states.next_wake <= armed
+        assert self.states.timers.soonest <= armed
 
     @invariant()
     def the_durable_state_is_the_changelog(self) -> None:
@@ -147,15 +149,24 @@ def with_due(states: States, key: bytes, due: int) -> None:
     customer = states.open(key)
     set_due(customer, due)
     states.arm(key, customer, due)
+    states.close(key, customer)
+
+
+def settle(states: States) -> list[Change]:
+    """End a batch."""
+    changes = states.changes()
+    states.adopt()
+    return changes
 
 
 def test_an_unknown_customer_is_new_and_unarmed() -> None:
     states = States(1)
     customer = states.open(b"a")
     assert customer == Customer(wake=NEVER)
-    assert states.open(b"a") is customer
     assert states.read(b"a") is None
-    assert states.next_wake == NEVER
+    assert states.timers.soonest == NEVER
+    states.hold(b"a", customer)
+    assert states.open(b"a") is customer
 
 
 def test_what_is_not_adopted_is_not_the_state() -> None:
@@ -164,13 +175,13 @@ def test_what_is_not_adopted_is_not_the_state() -> None:
     assert len(states.changes()) == 1
     assert states.read(b"a") is None
     states.ready()
-    assert (states.changes(), states.next_wake) == ([], NEVER)
+    assert (states.changes(), states.timers.soonest) == ([], NEVER)
 
 
 def test_read_gives_a_copy() -> None:
     states = States(1)
     with_due(states, b"a", 5)
-    states.adopt(states.changes())
+    settle(states)
     found = states.read(b"a")
     assert found is not None
     set_due(found, 99)
@@ -183,43 +194,39 @@ def test_ties_go_by_key_so_that_every_run_is_the_same() -> None:
     states = States(1)
     for key in (b"c", b"a", b"b"):
         with_due(states, key, 5)
-    assert [popped[1] for _ in range(3) if (popped := states.pop())] == [b"a", b"b", b"c"]
+    assert [popped[1] for _ in range(3) if (popped := states.pop(NEVER))] == [b"a", b"b", b"c"]
 
 
 def test_erased_and_back_in_one_batch_is_somebody_new() -> None:
     states = States(1)
     with_due(states, b"a", 5)
-    states.adopt(states.changes())
+    settle(states)
     states.erase(b"a")
     assert states.open(b"a") == Customer(wake=NEVER)
-    (change,) = states.changes()
-    assert change[1] is not None
-    states.adopt([change])
-    assert states.pop() is None, "the timer of who was erased"
+    states.close(b"a", Customer(wake=NEVER))
+    ((_, packed),) = settle(states)
+    assert packed is not None
+    assert states.pop(NEVER) is None, "the timer of who was erased"
 
 
 def test_a_state_planned_otherwise_wakes_at_once_even_if_it_never_would() -> None:
     states = States(2)
     states.restore([(b"a", pack(Customer(wake=NEVER), 1)), (b"b", pack(Customer(wake=9), 2))])
     states.ready()
-    assert states.next_wake == 0
-    popped = states.pop()
-    assert popped is not None
-    assert (popped[0], popped[1]) == (0, b"a")
-    assert states.next_wake == 9
+    assert states.timers.soonest == 0
+    assert [popped[:2] for _ in range(2) if (popped := states.pop(NEVER))] == [(0, b"a"), (9, b"b")]
 
 
 def test_what_was_not_yet_planned_anew_at_a_restart_is_so_afterwards() -> None:
     states = States(2)
     states.restore([(b"a", pack(Customer(wake=7), 1))])
     states.ready()
-    set_due(states.open(b"a"), 7)
-    changes = states.changes()
-    states.adopt(changes)
+    states.close(b"a", states.open(b"a"))
+    changes = settle(states)
     again = States(2)
     again.restore(changes)
     again.ready()
-    assert again.next_wake == 0
+    assert again.timers.soonest == 0
 
 
 def test_a_form_of_a_newer_version_stops_at_once() -> None:
@@ -242,28 +249,27 @@ def test_the_newest_record_of_the_changelog_counts() -> None:
     states.restore([(b"a", old), (b"a", new), (b"b", old), (b"b", None), (b"c", None), (b"c", old)])
     states.ready()
     assert sorted(states) == [b"a", b"c"]
-    assert states.next_wake == 5
+    assert states.timers.soonest == 5
     assert states.read(b"a") == Customer(wake=8)
 
 
 def test_twins_in_the_heap_are_dropped() -> None:
     states = States(1)
     with_due(states, b"a", 1 << 40)
-    states.adopt(states.changes())
+    settle(states)
     for hour in range(1, 30_000):
         customer = states.open(b"a")
         states.arm(b"a", customer, hour)
-        popped = states.pop()
+        states.close(b"a", customer)
+        popped = states.pop(hour + 1)
         assert popped is not None
         states.put_off(b"a", popped[2], 1 << 40)
-        states.adopt(states.changes())
-    assert len(states.heap) <= 10_003
-    assert states.next_wake == 1 << 40
+        settle(states)
+    assert len(states.timers) <= 10_003
+    assert states.timers.soonest <= 1 << 40
     fired = 0
-    while states.next_wake < NEVER:
-        popped = states.pop()
-        if popped is not None:
-            popped[2].wake = NEVER
-            states.touch(b"a", popped[2])
-            fired += 1
+    while (popped := states.pop(NEVER)) is not None:
+        popped[2].wake = NEVER
+        states.close(b"a", popped[2])
+        fired += 1
     assert fired == 1

@@ -11,7 +11,7 @@ from agents.decisions import Trigger, iso
 from agents.rules import BasketGrown, BasketShrinking, BasketShrunk, Rules, load_rules
 from tables.orders import DAY
 from tables.parameters import BasketPrior, Parameters, TimingPrior
-from tests.support.core import HOUR, STYLES, Shop, Style, day, erased, order
+from tests.support.core import HOUR, Shop, Style, day, erased, order
 
 PRIOR = BasketPrior(m0=3.5, k0=1.0, a0=3.0, b0=0.5)
 SHOP = Parameters(
@@ -20,12 +20,6 @@ SHOP = Parameters(
     basket=PRIOR,
 )
 STEADY = [50.0, 52.0, 48.0, 51.0, 49.0, 50.0]
-
-
-@pytest.fixture(params=STYLES)
-def style(request: pytest.FixtureRequest) -> Style:
-    found: Style = request.param
-    return found
 
 
 @dataclass
@@ -163,6 +157,29 @@ def test_a_trend_is_told_when_it_passes_its_limit_and_once(style: Style, name: s
     assert trigger.reason.startswith(f"baskets are getting {way}: the last was {totals[told_at]:.2f} EUR, usual until")
 
 
+@pytest.mark.parametrize(("name", "total"), [("shrinking", 1e-9), ("grown", 1e12)])
+def test_a_single_order_is_no_trend_however_far_out(name: str, total: float) -> None:
+    shop = Shop(only(name), SHOP)
+    buying(shop, *STEADY[:3], total)
+    assert baskets(shop) == []
+    buying(shop, total, first=4)
+    assert [(t.type, t.order_id) for t in baskets(shop)] == [(f"basket.{name}", "o4")]
+
+
+@pytest.mark.parametrize(("ewma", "cusum"), [(0.9, 1000.0), (3.0, 2.8)], ids=["ewma", "cusum"])
+@pytest.mark.parametrize(("name", "factor"), [("shrinking", 0.6), ("grown", 1.6)])
+def test_either_sign_of_a_trend_is_enough(name: str, factor: float, ewma: float, cusum: float) -> None:
+    """The limit of the other one is out of reach."""
+    rules = Rules(
+        basket_shrunk=BasketShrunk(enabled=False),
+        basket_shrinking=BasketShrinking(ewma=ewma, cusum=cusum),
+        basket_grown=BasketGrown(ewma=ewma, cusum=cusum),
+    )
+    shop = Shop(rules, SHOP)
+    buying(shop, *STEADY, *(50.0 * factor**step for step in range(1, 6)))
+    assert [t.type for t in baskets(shop)] == [f"basket.{name}"]
+
+
 def test_a_trend_that_ended_can_be_told_again() -> None:
     shop = Shop(only("shrinking"), SHOP)
     falling = [50.0 * 0.6**step for step in range(1, 6)]
@@ -201,8 +218,7 @@ def test_zero_totals_and_other_currencies_do_not_count(style: Style) -> None:
     shop.send(order(day(8), 0.0), order(day(9), 2.0, currency="JPY"))
     shop.settle()
     assert baskets(shop) == []
-    orders = shop.customer().orders
-    assert orders is not None
+    orders = shop.orders()
     assert orders.count == 9
 
 

@@ -63,20 +63,22 @@ class Producing:
                 log.debug("closing the producer of partition %d: %r", self.number, exc)
                 await _break_off(producer)
 
-    async def send(self, topic: str, rows: Iterable[Row]) -> list["asyncio.Future[Any]"]:
+    async def send(self, topic: str, rows: Iterable[Row], partition: int | None = None) -> list["asyncio.Future[Any]"]:
         """Hand the rows to the producer as record batches; the futures tell what became of each."""
+        if partition is None:
+            partition = self.number % self._partitions.get(topic, self.number + 1)
         sent: list[asyncio.Future[Any]] = []
         now = int(time.time() * 1000)
         batch, append, count = self._new_batch()
         for key, value, headers in rows:
             if append(count, now, key, value, headers) is None:
-                sent.append(await self._send_batch(topic, batch, count))
+                sent.append(await self._send_batch(topic, partition, batch, count))
                 batch, append, count = self._new_batch()
                 if append(count, now, key, value, headers) is None:
                     raise ValueError(f"a record for {topic} is too large to be sent")
             count += 1
         if count:
-            sent.append(await self._send_batch(topic, batch, count))
+            sent.append(await self._send_batch(topic, partition, batch, count))
         return sent
 
     def _new_batch(self) -> tuple[Any, Callable[..., Any], int]:
@@ -84,10 +86,9 @@ class Producing:
         batch = self.producer.create_batch()
         return batch, batch._builder.append, 0  # noqa: SLF001
 
-    async def _send_batch(self, topic: str, batch: Any, count: int) -> "asyncio.Future[Any]":
+    async def _send_batch(self, topic: str, partition: int, batch: Any, count: int) -> "asyncio.Future[Any]":
         batch._relative_offset = count  # noqa: SLF001
         batch.close()
-        partition = self.number % self._partitions.get(topic, self.number + 1)
         sent: asyncio.Future[Any] = await self.producer.send_batch(batch, topic, partition=partition)
         return sent
 

@@ -102,8 +102,8 @@ def _partitions(settings: Settings, cluster: Cluster) -> Iterator[Difference]:
                 name,
                 f"has {_count(count)}, {largest} has {most}",
                 f"give all of them {most} while nothing has been sent yet ({_alter(settings, name, most)}); "
-                "later make new ones under another OFFBEAT_PREFIX, since added partitions would part customers "
-                "from their history",
+                "later only `offbeat topics repartition` keeps customers together with their history, also when it was "
+                f"broken off: run it with --partitions {most}",
                 must=True,
             )
 

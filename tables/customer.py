@@ -3,7 +3,8 @@
 The form is `version (1 byte) | plan (4) | wake (8) | MessagePack array`, big-endian. `wake` and `plan` are read without
 decoding: `wake` is an instant before which no timer of this customer is due, `plan` the fingerprint of the rules and
 parameters by which timers were set. Fields are only ever added at the end of a struct, with a default: then an older
-form is read as it is. A form that no longer means the same gets a new VERSION and a reader of the old one.
+form is read as it is. With every such change VERSION goes up: a worker of before would drop the new fields, so it must
+refuse the form. One that no longer means the same gets a reader of its own, and OLDEST says which forms need none.
 """
 
 from struct import Struct as Layout
@@ -17,6 +18,8 @@ from tables.cart import Cart, Checkout, Viewed
 from tables.orders import Orders
 
 VERSION = 1
+OLDEST = 1
+"""From this form on, states are read as they are."""
 NEVER = (1 << 63) - 1
 MAX_SEEN = 32
 """How many event ids are remembered: the second coming of one of them changes nothing."""
@@ -89,7 +92,7 @@ def unpack(packed: bytes) -> Customer:
     """The state of a binary form; raises `StateError`."""
     try:
         version, _, wake = _HEAD.unpack_from(packed)
-        if version == VERSION:
+        if OLDEST <= version <= VERSION:
             customer = _decode(packed[HEAD_SIZE:])
             customer.wake = wake
             return customer
@@ -104,7 +107,7 @@ def read_head(packed: bytes) -> tuple[int, int]:
         version, plan, wake = _HEAD.unpack_from(packed)
     except LayoutError as exc:
         raise StateError(f"a customer's state is damaged: {exc}") from exc
-    if version != VERSION:
+    if not OLDEST <= version <= VERSION:
         raise StateError(_refusal(version))
     return plan, wake
 
@@ -113,6 +116,15 @@ def with_wake(packed: bytes, wake: int) -> bytes:
     """The same state with another wake time."""
     plan, _ = read_head(packed)
     return _HEAD.pack(VERSION, plan, wake) + packed[HEAD_SIZE:]
+
+
+def moved(packed: bytes) -> bytes:
+    """The same state in another partition, whose offsets are others."""
+    customer = unpack(packed)
+    if customer.applied is None:
+        return packed
+    customer.applied = None
+    return pack(customer, read_head(packed)[0])
 
 
 def _refusal(version: int) -> str:

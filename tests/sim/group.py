@@ -8,8 +8,6 @@ from aiokafka.errors import IllegalGenerationError, RebalanceInProgressError, Un
 
 from tests.sim.log import Place, Transaction
 
-Answer = "asyncio.Future[Assignment]"
-
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
@@ -22,8 +20,8 @@ class Assignment:
 @dataclass(slots=True)
 class _Member:
     heard: float
-    joining: "asyncio.Future[Assignment] | None" = None
-    """The request that waits for the others."""
+    joining: "list[asyncio.Future[Assignment]]" = field(default_factory=list)
+    """The requests that wait for the others: more than one, if one was given up and came all the same."""
 
 
 @dataclass(slots=True)
@@ -67,9 +65,9 @@ class Group:
             member = self._members[name] = _Member(self._loop.time())
             self._watch(name, member)
         member.heard = self._loop.time()
-        member.joining = self._loop.create_future()
+        answer: asyncio.Future[Assignment] = self._loop.create_future()
+        member.joining.append(answer)
         self._prepare()
-        answer = member.joining
         self._settle_if_whole()
         return answer
 
@@ -102,7 +100,7 @@ class Group:
         if self._members.get(name) is not member:
             return
         silent = self._loop.time() - member.heard
-        if member.joining is None and silent >= self._session:
+        if not member.joining and silent >= self._session:
             self._seen("session expired")
             self.leave(name)
         else:
@@ -118,12 +116,12 @@ class Group:
         if self._preparing and self._round == round_:
             self._seen("rebalance left a member behind")
             for name, member in list(self._members.items()):
-                if member.joining is None:
+                if not member.joining:
                     del self._members[name]
             self._settle()
 
     def _settle_if_whole(self) -> None:
-        if all(member.joining is not None for member in self._members.values()):
+        if all(member.joining for member in self._members.values()):
             self._settle()
 
     def _settle(self) -> None:
@@ -137,6 +135,6 @@ class Group:
             member = self._members[name]
             numbers = frozenset(n for n in range(self._partitions) if n % len(names) == place)
             member.heard = self._loop.time()
-            if member.joining is not None and not member.joining.done():
-                member.joining.set_result(Assignment(self.generation, numbers))
-            member.joining = None
+            for answer in member.joining:
+                answer.set_result(Assignment(self.generation, numbers))
+            member.joining.clear()

@@ -26,7 +26,7 @@ PAUSE = (0.05, 0.5)
 class ModelIntake:
     """The `streams.ports.Intake` of one worker.
 
-    `apply` takes a fetched batch; `dropped` tells the share of those that are lost before, now.
+    `apply` takes a fetched batch; `confirm` asks the group about this worker; `dropped` tells the share of those that are lost before, now.
     """
 
     def __init__(
@@ -38,11 +38,12 @@ class ModelIntake:
         clock: Clock,
         topics: tuple[str, ...],
         apply: Callable[[Batch], Awaitable[None]],
+        confirm: Callable[[], Awaitable[bool]],
         dropped: Callable[[], float],
     ) -> None:
         self.away = False
         self._network, self._brokers, self._trace, self._rng = network, brokers, trace, rng
-        self._clock, self._topics, self._apply, self._dropped = clock, topics, apply, dropped
+        self._clock, self._topics, self._apply, self._confirm, self._dropped = clock, topics, apply, confirm, dropped
         self._numbers: frozenset[int] = frozenset()
         self._next: dict[int, dict[str, int]] = {}
         self._epochs: dict[int, int] = {}
@@ -71,6 +72,9 @@ class ModelIntake:
         self._numbers = frozenset()
 
     # -- streams.ports.Intake
+
+    async def in_group(self) -> bool:
+        return await self._confirm()
 
     async def committed(self, topic: str, number: int, /) -> int | None:
         return await self._insist("OffsetFetch", lambda: self._brokers.committed((topic, number)))

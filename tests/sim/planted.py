@@ -182,6 +182,11 @@ def mark_by_itself(_world: World) -> AbstractContextManager[object]:
     return patch.object(TransactionalWriter, "write", write)
 
 
+def unanswered_end_asked_again(_world: World) -> AbstractContextManager[object]:
+    """A transaction whose end is not answered counts as committed when the second request for it is."""
+    return patch.object(TransactionalWriter, "_watch_ends", lambda _writer, _client: None)
+
+
 PLANTED: dict[str, Plant] = {
     plant.__name__.replace("_", "-"): plant
     for plant in (
@@ -195,6 +200,7 @@ PLANTED: dict[str, Plant] = {
         epoch_of_seek_ignored,
         mark_not_written,
         mark_by_itself,
+        unanswered_end_asked_again,
     )
 }
 """By name."""

@@ -12,7 +12,16 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from aiokafka.errors import ConcurrentTransactions, IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.errors import (
+    ConcurrentTransactions,
+    IllegalOperation,
+    InvalidProducerEpoch,
+    KafkaConnectionError,
+    KafkaError,
+    ProducerFenced,
+    RequestTimedOutError,
+)
+from aiokafka.protocol.transaction import EndTxnRequest
 from aiokafka.structs import TopicPartition
 
 from streams.changelog import MARK
@@ -58,6 +67,40 @@ class _Sent(NamedTuple):
     future: "asyncio.Future[None]"
 
 
+class EndRequest(EndTxnRequest):  # type: ignore[misc] # aiokafka ships no types
+    """What the writer knows the end of a transaction by."""
+
+    def __init__(self, kind: str, work: Callable[[], Any]) -> None:
+        self.kind, self.work = kind, work
+
+
+class Request(NamedTuple):
+    """Any other one."""
+
+    kind: str
+    work: Callable[[], Any]
+
+
+class Client:
+    """What a producer sends its requests with. The writer puts a method of its own in the place of `send`."""
+
+    def __init__(self, network: Network) -> None:
+        self.pause = network.pause
+        self._network = network
+
+    async def send(self, _node: int, request: Request | EndRequest) -> Any:
+        """What the brokers answer, be it an error; raises KafkaError when there is no answer."""
+        try:
+            return await self._network.call(request.kind, request.work)
+        except (KafkaConnectionError, RequestTimedOutError):
+            raise
+        except KafkaError as exc:
+            return exc
+
+    async def close(self) -> None:
+        """There are no connections to be closed."""
+
+
 class ModelProducer:
     """Stands for aiokafka.AIOKafkaProducer, with those of its methods that the writer uses."""
 
@@ -71,9 +114,11 @@ class ModelProducer:
         **_options: Any,
     ) -> None:
         self.sender_task: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.sender_task.add_done_callback(self._ended)
         self.taken: Taken | None = None
         """What the next transaction is meant to be; it goes with its mark."""
-        self._network, self._brokers = network, brokers
+        self.client: Any = Client(network)
+        self._brokers = brokers
         self._name, self._seconds = transactional_id, transaction_timeout_ms / 1000
         self._producer = Producer(-1, -1)
         self._state = "new"
@@ -90,31 +135,22 @@ class ModelProducer:
         """Where the writer looks for the sender's task."""
         return self
 
-    @property
-    def client(self) -> "ModelProducer":
-        """What the writer closes when stopping takes too long."""
-        return self
-
-    async def close(self) -> None:
-        """The client's: its connections."""
-
     async def start(self) -> None:
         self._producer = await self._insist("InitProducerId", self._brokers.init_producer, self._name, self._seconds)
         self._state = "ready"
 
     async def stop(self) -> None:
-        """Waits for what is on its way; what does not end goes on for a while, as aiokafka's sender does."""
+        """Waits for what is on its way."""
         try:
             if self._pending and not self.sender_task.done():
                 await asyncio.wait([sent.future for sent in self._pending])
-        except asyncio.CancelledError:
-            asyncio.get_running_loop().call_later(1.0, self._end)
-            raise
-        self._end()
+        finally:
+            self.sender_task.cancel()
 
-    def _end(self) -> None:
-        for task in self._tasks:
-            task.cancel()
+    def _ended(self, sender: "asyncio.Future[None]") -> None:
+        if sender.cancelled():
+            for task in self._tasks:
+                task.cancel()
 
     # -- a transaction
 
@@ -227,13 +263,16 @@ class ModelProducer:
 
     async def _insist(self, kind: str, work: Callable[..., R], *args: Any) -> R:
         """Ask until there is an answer that is not to be asked for again."""
+        request = (EndRequest if kind == "EndTxn" else Request)(kind, partial(work, *args))
         while True:
-            try:
-                return await self._network.call(kind, work, *args)
-            except KafkaError as exc:
-                if not exc.retriable and not isinstance(exc, ConcurrentTransactions):
-                    raise
-            await self._network.pause(*PAUSE)
+            with suppress(KafkaError):
+                answer: R | KafkaError = await self.client.send(0, request)
+                if not isinstance(answer, KafkaError):
+                    return answer
+                if not answer.retriable and not isinstance(answer, ConcurrentTransactions):
+                    break
+            await self.client.pause(*PAUSE)
+        raise answer
 
     # -- errors
 

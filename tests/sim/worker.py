@@ -110,7 +110,7 @@ class Worker:
         self.clock = SteppingClock(around.loop)
         self._around = around
         self._member = name
-        self._stopping = False
+        self._generation = 0
         self._main: asyncio.Task[None] | None = None
         around.loop.spawn(self.machine, self._run())
 
@@ -149,6 +149,7 @@ class Worker:
             self.clock,
             SETTINGS.sources,
             self.holdings.apply,
+            self._in_group,
             around.dropped,
         )
 
@@ -187,10 +188,11 @@ class Worker:
                 assignment = await self._join()
                 if takeover is not None:  # two must not overlap
                     await asyncio.wait([takeover])
+                self._generation = assignment.generation
                 self._intake.assigned(assignment.numbers)
                 self.holdings.grant(assignment.generation)
                 takeover = asyncio.create_task(self._take_over(assignment))
-                await self._beat(assignment.generation)
+                await self._beat()
                 self.holdings.revoke()
                 self._intake.revoked()
                 takeover.cancel()
@@ -207,14 +209,27 @@ class Worker:
             except KafkaError:
                 await self._around.network.pause(*PAUSE)
 
-    async def _beat(self, generation: int) -> None:
+    def _heartbeat(self) -> "asyncio.Future[None]":
+        around = self._around
+        return around.network.call("Heartbeat", around.brokers.heartbeat, self._member, self._generation)
+
+    async def _in_group(self) -> bool:
+        """Whether the group says so, asked now."""
+        try:
+            await self._heartbeat()
+        except KafkaError as exc:
+            if exc.retriable:
+                raise
+            return False
+        return True
+
+    async def _beat(self) -> None:
         """Tell the group that we are there, until it says that it is assigning anew."""
-        network, brokers = self._around.network, self._around.brokers
         while True:
             await asyncio.sleep(SETTINGS.session_timeout / 1000 / HEARTBEATS)
             try:
                 async with asyncio.timeout(SETTINGS.session_timeout / 1000):
-                    await network.call("Heartbeat", brokers.heartbeat, self._member, generation)
+                    await self._heartbeat()
             except RebalanceInProgressError:
                 return
             except (KafkaError, TimeoutError) as exc:

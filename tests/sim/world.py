@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from unittest.mock import patch
 
-from streams import changelog, partition, writer
+from streams import changelog, partition, producing
 from tests.sim.brokers import Brokers
 from tests.sim.faults import FAULTY_SECONDS, SESSION, TRANSACTION, Act, Plan, plan
 from tests.sim.load import SETTINGS, VARIANTS, Load, load
@@ -74,7 +74,7 @@ class World:
     def _connected(self) -> Iterator[None]:
         """The model's clients stand for aiokafka's."""
         with (
-            patch.object(writer, "AIOKafkaProducer", partial(ModelProducer, self.network, self.brokers)),
+            patch.object(producing, "AIOKafkaProducer", partial(ModelProducer, self.network, self.brokers)),
             patch.object(partition, "Report", Silent),
             patch.object(changelog, "AIOKafkaConsumer", partial(ModelReader, self.network, self.brokers)),
         ):

@@ -23,9 +23,7 @@ LIMIT = 2_000
 @click.option("--trace", is_flag=True, help="With --seed: show all that happens.")
 @click.option("--bug", type=click.Choice(sorted(PLANTED)), default=None, help="Plant this bug.")
 @click.option("--planted", is_flag=True, help="For each planted bug: the seeds it takes to catch it.")
-def main(
-    seeds: int, first: int, jobs: int, seed: int | None, trace: bool, bug: str | None, planted: bool
-) -> None:
+def main(seeds: int, first: int, jobs: int, seed: int | None, trace: bool, bug: str | None, planted: bool) -> None:
     """The delivery layer under a seeded scheduler, in virtual time."""
     logging.disable(logging.CRITICAL)  # workers say what happens to them, thousands of times
     if planted:

@@ -5,7 +5,12 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from aiokafka.errors import CoordinatorNotAvailableError, MessageSizeTooLargeError, InvalidTxnState, NotLeaderForPartitionError
+from aiokafka.errors import (
+    CoordinatorNotAvailableError,
+    InvalidTxnState,
+    MessageSizeTooLargeError,
+    NotLeaderForPartitionError,
+)
 
 from streams.settings import Settings
 from tests.sim.coordinator import Coordinator
@@ -71,9 +76,7 @@ class Brokers:
             raise InvalidTxnState
         self.offsets.commit(transaction, offsets)
 
-    def produce(
-        self, producer: Producer, place: Place, sequence: int, rows: list[Row], taken: Taken | None
-    ) -> None:
+    def produce(self, producer: Producer, place: Place, sequence: int, rows: list[Row], taken: Taken | None) -> None:
         if self._loop.time() < self.moving["leaders"]:
             raise NotLeaderForPartitionError
         if self.refuse > 0:
@@ -162,6 +165,4 @@ class Brokers:
         changes = self.offsets.take(transaction)
         if changes:
             self._seen_by = max(self._seen_by, self._loop.time() + self._rng.uniform(*UNSEEN_SECONDS))
-            self._loop.call_at(
-                self._seen_by, self.offsets.seen.update, changes, context=self._network.brokers.context
-            )
+            self._loop.call_at(self._seen_by, self.offsets.seen.update, changes, context=self._network.brokers.context)

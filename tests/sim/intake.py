@@ -26,7 +26,8 @@ PAUSE = (0.05, 0.5)
 class ModelIntake:
     """The `streams.ports.Intake` of one worker.
 
-    `apply` takes a fetched batch; `confirm` asks the group about this worker; `dropped` tells the share of those that are lost before, now.
+    `apply` takes a fetched batch; `confirm` asks the group about this worker; `dropped` tells which share of the
+    batches is lost before they are taken, now.
     """
 
     def __init__(
@@ -122,9 +123,7 @@ class ModelIntake:
             positions, epoch = dict(self._next[number]), self._epochs[number]
             places = {(topic, number): positions[topic] for topic in self._topics}
             try:
-                found = await self._network.call(
-                    "Fetch", self._brokers.fetch, places, self._rng.randint(1, FETCHED)
-                )
+                found = await self._network.call("Fetch", self._brokers.fetch, places, self._rng.randint(1, FETCHED))
             except KafkaError:
                 await self._network.pause(*PAUSE)
                 continue

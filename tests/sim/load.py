@@ -99,17 +99,18 @@ def _shop(rng: random.Random) -> Iterator[tuple[str, bytes | None, bytes]]:
 
 def _event(rng: random.Random, index: int, at: int) -> AnyEvent:
     person = f"c{rng.randrange(PEOPLE)}"
-    named = {"customer": person, "event_id": f"e{index}"}
-    kind = rng.random()
+    name, kind = f"e{index}", rng.random()
     if kind < 0.18:
-        return order(at, float(rng.randint(5, 200)), **named)
+        return order(at, float(rng.randint(5, 200)), customer=person, event_id=name)
     if kind < 0.5:
-        return added(at, f"p{rng.randrange(5)}", **named)
+        return added(at, f"p{rng.randrange(5)}", customer=person, event_id=name)
     if kind < 0.65:
-        return cart(at, "tea", f"p{rng.randrange(5)}", **named)
+        return cart(at, "tea", f"p{rng.randrange(5)}", customer=person, event_id=name)
     if kind < 0.8:
-        return checkout(at, **named)
-    return erased(at, **named) if kind < 0.84 else viewed(at, "tea", **named)
+        return checkout(at, customer=person, event_id=name)
+    return (
+        erased(at, customer=person, event_id=name) if kind < 0.84 else viewed(at, "tea", customer=person, event_id=name)
+    )
 
 
 def _source(event: AnyEvent) -> str:

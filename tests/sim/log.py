@@ -108,7 +108,7 @@ class Log:
         self.records.append(Kept(self.end, None, None, (), transaction, control=True))
 
     def committed(self, begin: int, limit: int) -> tuple[list[Kept], int]:
-        """Up to `limit` records from `begin` on, as read_committed sees them, and the offset after what was looked at."""
+        """Up to `limit` records from `begin` on, as read_committed sees them, and where to go on."""
         end = min(self.stable, begin + limit)
         return [record for record in self.records[begin:end] if visible(record)], max(begin, end)
 

@@ -79,14 +79,14 @@ class Loop(asyncio.BaseEventLoop):
         self._make_task(self, work, context=owner.context)
 
     def call_soon(
-        self, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
         self._add(handle)
         return handle
 
     def call_at(
-        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         timer = asyncio.TimerHandle(when, callback, args, self, context)
         self._order += 1
@@ -172,7 +172,7 @@ class Loop(asyncio.BaseEventLoop):
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 work = task.get_coro()
                 with suppress(BaseException):
-                    work.close()  # type: ignore[union-attr]
+                    work.close()
             elif not task.cancelled():
                 task.exception()  # looked at: nobody need be told
         asyncio._set_running_loop(None)

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from streams import takeover
@@ -102,11 +103,14 @@ def fenced_goes_on(_world: World) -> AbstractContextManager[object]:
 
 @contextmanager
 def adopted_before_known(_world: World) -> Iterator[None]:
-    """A batch counts as done before its commit is known; after an error the state in memory is kept."""
+    """A batch counts as done whatever becomes of its commit; after an error the state in memory is kept."""
 
     async def commit(partition: Partition, outcome: Outcome) -> None:
-        partition._need().done(outcome)
-        await _commit(partition, outcome)
+        try:
+            await _commit(partition, outcome)
+        except (KafkaError, TimeoutError):
+            partition._need().done(outcome)
+            raise
 
     async def rebuild(partition: Partition, _exc: BaseException) -> None:
         await partition._writer.close()
@@ -156,20 +160,6 @@ def mark_not_written(_world: World) -> AbstractContextManager[object]:
     return patch.object(TransactionalWriter, "write", write)
 
 
-def epoch_of_seek_ignored(_world: World) -> AbstractContextManager[object]:
-    """A batch that was fetched before the last seek is taken, wherever it begins."""
-
-    async def apply(partition: Partition, batch: Batch) -> None:
-        batch.epoch = partition.epoch
-        if partition.live:
-            feeds = dict(zip(partition._topics, partition._need().merge.feeds, strict=True))
-            for topic, span in batch.spans.items():
-                span.start = feeds[topic].fetched
-        await _apply(partition, batch)
-
-    return patch.object(Partition, "_apply", apply)
-
-
 def mark_by_itself(_world: World) -> AbstractContextManager[object]:
     """The mark is written in a transaction of its own, after that of its batch."""
 
@@ -197,7 +187,6 @@ PLANTED: dict[str, Plant] = {
         adopted_before_known,
         timer_outside_transaction,
         gap_not_seen,
-        epoch_of_seek_ignored,
         mark_not_written,
         mark_by_itself,
         unanswered_end_asked_again,

@@ -10,31 +10,19 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from aiokafka.errors import (
-    ConcurrentTransactions,
-    IllegalOperation,
-    InvalidProducerEpoch,
-    KafkaConnectionError,
-    KafkaError,
-    ProducerFenced,
-    RequestTimedOutError,
-)
-from aiokafka.protocol.transaction import EndTxnRequest
+from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 from aiokafka.structs import TopicPartition
 
 from streams.changelog import MARK
 from tests.sim.brokers import Brokers
+from tests.sim.client import Client
 from tests.sim.log import Place, Producer, Row, Taken, Transaction
 from tests.sim.network import Network
 
-R = TypeVar("R")
-
 FULL = 6
 """Records that a batch holds: so few that there are often several."""
-PAUSE = (0.05, 0.3)
-"""Seconds between attempts; aiokafka's are shorter, which here would only cost steps."""
 
 
 class Batch:
@@ -67,40 +55,6 @@ class _Sent(NamedTuple):
     future: "asyncio.Future[None]"
 
 
-class EndRequest(EndTxnRequest):  # type: ignore[misc] # aiokafka ships no types
-    """What the writer knows the end of a transaction by."""
-
-    def __init__(self, kind: str, work: Callable[[], Any]) -> None:
-        self.kind, self.work = kind, work
-
-
-class Request(NamedTuple):
-    """Any other one."""
-
-    kind: str
-    work: Callable[[], Any]
-
-
-class Client:
-    """What a producer sends its requests with. The writer puts a method of its own in the place of `send`."""
-
-    def __init__(self, network: Network) -> None:
-        self.pause = network.pause
-        self._network = network
-
-    async def send(self, _node: int, request: Request | EndRequest) -> Any:
-        """What the brokers answer, be it an error; raises KafkaError when there is no answer."""
-        try:
-            return await self._network.call(request.kind, request.work)
-        except (KafkaConnectionError, RequestTimedOutError):
-            raise
-        except KafkaError as exc:
-            return exc
-
-    async def close(self) -> None:
-        """There are no connections to be closed."""
-
-
 class ModelProducer:
     """Stands for aiokafka.AIOKafkaProducer, with those of its methods that the writer uses."""
 
@@ -117,7 +71,7 @@ class ModelProducer:
         self.sender_task.add_done_callback(self._ended)
         self.taken: Taken | None = None
         """What the next transaction is meant to be; it goes with its mark."""
-        self.client: Any = Client(network)
+        self.client = Client(network)
         self._brokers = brokers
         self._name, self._seconds = transactional_id, transaction_timeout_ms / 1000
         self._producer = Producer(-1, -1)
@@ -136,7 +90,9 @@ class ModelProducer:
         return self
 
     async def start(self) -> None:
-        self._producer = await self._insist("InitProducerId", self._brokers.init_producer, self._name, self._seconds)
+        self._producer = await self.client.insist(
+            "InitProducerId", self._brokers.init_producer, self._name, self._seconds
+        )
         self._state = "ready"
 
     async def stop(self) -> None:
@@ -221,7 +177,7 @@ class ModelProducer:
             self._sequences[place] = sequence + len(rows)
             taken = self.taken if rows[-1][0] == MARK else None
             try:
-                await self._insist("Produce", self._brokers.produce, self._producer, place, sequence, rows, taken)
+                await self.client.insist("Produce", self._brokers.produce, self._producer, place, sequence, rows, taken)
             except InvalidProducerEpoch:
                 self._fail(future, ProducerFenced())
             except KafkaError as exc:
@@ -237,9 +193,8 @@ class ModelProducer:
     async def _commit(self) -> None:
         if self._pending:
             await asyncio.wait([sent.future for sent in self._pending])
-        if self._transaction is None:
-            self._state = "ready"
-        elif await self._step("EndTxn", partial(self._brokers.end_transaction, commit=True), self._producer, self._transaction):
+        end = partial(self._brokers.end_transaction, commit=True)
+        if self._transaction is None or await self._step("EndTxn", end, self._producer, self._transaction):
             self._state = "ready"
 
     def _add(self, places: list[Place]) -> None:
@@ -252,7 +207,7 @@ class ModelProducer:
         """A request of the transaction; False when it has ended the sender."""
         try:
             async with self._one_by_one:
-                await self._insist(kind, work, *args)
+                await self.client.insist(kind, work, *args)
         except InvalidProducerEpoch:
             self._fatal(ProducerFenced())
         except KafkaError:
@@ -260,19 +215,6 @@ class ModelProducer:
         else:
             return True
         return False
-
-    async def _insist(self, kind: str, work: Callable[..., R], *args: Any) -> R:
-        """Ask until there is an answer that is not to be asked for again."""
-        request = (EndRequest if kind == "EndTxn" else Request)(kind, partial(work, *args))
-        while True:
-            with suppress(KafkaError):
-                answer: R | KafkaError = await self.client.send(0, request)
-                if not isinstance(answer, KafkaError):
-                    return answer
-                if not answer.retriable and not isinstance(answer, ConcurrentTransactions):
-                    break
-            await self.client.pause(*PAUSE)
-        raise answer
 
     # -- errors
 

@@ -5,7 +5,7 @@ What `streams.recovery` and aiokafka's group coordination do around the holdings
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import count
@@ -18,35 +18,22 @@ from streams.holdings import Holdings
 from streams.metrics import Metrics
 from streams.partition import Partition
 from streams.pipeline import FloodGuard
-from streams.ports import Means, Row
-from streams.reporting import Report
+from streams.ports import Means
 from streams.status import Status
-from streams.writer import TransactionalWriter
-from tables.events import SOURCES
 from tables.parameters import BUILTIN
 from tests.sim.brokers import Brokers
 from tests.sim.group import Assignment
 from tests.sim.intake import ModelIntake
-from tests.sim.load import RULES, SETTINGS, WALL
-from tests.sim.log import Taken
+from tests.sim.load import RULES, SETTINGS
 from tests.sim.loop import Loop, Machine
 from tests.sim.network import Network, Trace
-from tests.sim.producer import ModelProducer
+from tests.sim.parts import SteppingClock, WatchedWriter
 
 PAUSE = (0.05, 0.5)
 HEARTBEATS = 5
 """In a session."""
 STOP_SECONDS = 5.0
 METRICS = Metrics()
-
-
-class Silent(Report):
-    """Tells nothing: nothing is decided by what a partition tells, and it would take an eighth of the time."""
-
-    def _nothing(self, *_args: object) -> None:
-        """Not told."""
-
-    restoring = read_back = taken_over = live = failed = ends = durable = holds = gone = _nothing
 
 
 class ExitedError(BaseException):
@@ -69,38 +56,6 @@ class Surroundings:
     """Share of fetched batches that are lost inside a worker, now."""
 
 
-class SteppingClock:
-    """A wall clock that somebody sets."""
-
-    def __init__(self, loop: Loop) -> None:
-        self.ahead = 0
-        """By so many ms."""
-        self._loop = loop
-
-    def now(self) -> int:
-        return WALL + round(self._loop.time() * 1000) + self.ahead
-
-
-class WatchedWriter(TransactionalWriter):
-    """The real one, which tells the model's producer what each transaction is meant to be."""
-
-    def __init__(self, number: int, held: Callable[[], Mapping[int, Partition]]) -> None:
-        super().__init__(SETTINGS, number, {})
-        self._held = held
-
-    async def _write(self, states: list[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int]) -> None:
-        producer: ModelProducer = self.producer  # type: ignore[assignment] # it stands for aiokafka's
-        producer.taken = self._taken(offsets)
-        await super()._write(states, outputs, offsets)
-
-    def _taken(self, offsets: Mapping[str, int]) -> Taken | None:
-        partition = self._held().get(self.number)
-        if not offsets or partition is None or partition.pipeline is None:
-            return None
-        before = tuple(partition.pipeline.positions[source].offset for source in SOURCES)
-        return Taken(self.number, before, tuple(offsets[SETTINGS.topic(source)] for source in SOURCES))
-
-
 class Worker:
     """One process from its start to its end."""
 
@@ -117,19 +72,19 @@ class Worker:
     # -- what happens to it
 
     def kill(self) -> None:
-        """kill -9."""
+        """As kill -9 does."""
         self.machine.kill()
 
     def freeze(self) -> None:
-        """SIGSTOP."""
+        """As SIGSTOP does."""
         self.machine.frozen = True
 
     def thaw(self) -> None:
-        """SIGCONT."""
+        """As SIGCONT does."""
         self._around.loop.thaw(self.machine)
 
     def stop(self) -> None:
-        """SIGTERM."""
+        """As SIGTERM does."""
         self._around.loop.spawn(self.machine, self._stop())
 
     # -- what it is made of

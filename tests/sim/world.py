@@ -1,7 +1,7 @@
 """One run: brokers, shops, workers and faults, from a seed to its end."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from unittest.mock import patch
@@ -12,9 +12,10 @@ from tests.sim.faults import FAULTY_SECONDS, SESSION, TRANSACTION, Act, Plan, pl
 from tests.sim.load import SETTINGS, VARIANTS, Load, load
 from tests.sim.loop import Loop
 from tests.sim.network import Network, Trace, Weather
+from tests.sim.parts import Silent
 from tests.sim.producer import ModelProducer
 from tests.sim.reader import ModelReader
-from tests.sim.worker import Silent, Surroundings, Worker
+from tests.sim.worker import Surroundings, Worker
 
 PATIENCE = 150.0
 """Seconds within which all must be done once nothing goes wrong any more."""
@@ -182,6 +183,3 @@ class World:
     def _thaw(self, worker: Worker) -> None:
         if worker.machine.frozen:
             worker.thaw()
-
-
-Runner = Callable[[int], World]

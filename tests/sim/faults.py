@@ -56,7 +56,7 @@ def plan(rng: random.Random) -> Plan:
         return rng.uniform(0.0, high) if rng.random() < 0.5 else 0.0
 
     found = Plan(
-        partitions=rng.choice((1, 1, 2, 2, 3)),
+        partitions=rng.choice((1, 1, 1, 2, 2, 3)),
         workers=rng.choice((1, 2, 2, 3)),
         tick=rng.choice((0.5, 1.0, 2.0)),
         weather=Weather(slow=some(0.05), lost=some(0.06), unanswered=some(0.06), late=some(0.12), silent=some(0.3)),

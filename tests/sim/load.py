@@ -100,7 +100,7 @@ def _shop(rng: random.Random) -> Iterator[tuple[str, bytes | None, bytes]]:
 def _event(rng: random.Random, index: int, at: int) -> AnyEvent:
     person = f"c{rng.randrange(PEOPLE)}"
     name, kind = f"e{index}", rng.random()
-    if kind < 0.18:
+    if kind < 0.12:
         return order(at, float(rng.randint(5, 200)), customer=person, event_id=name)
     if kind < 0.5:
         return added(at, f"p{rng.randrange(5)}", customer=person, event_id=name)

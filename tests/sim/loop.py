@@ -17,10 +17,6 @@ from typing import Any, TypeVarTuple, Unpack
 Ts = TypeVarTuple("Ts")
 
 
-class StuckError(RuntimeError):
-    """Nothing is left to do, and what was waited for has not happened."""
-
-
 _MACHINE: ContextVar["Machine"] = ContextVar("machine")
 
 
@@ -117,9 +113,8 @@ class Loop(asyncio.BaseEventLoop):
         """Run until `over` holds, looked at before time moves on, or until this time (seconds)."""
         asyncio._set_running_loop(self)
         try:
-            while not over():
-                if not self._jump(until):
-                    return
+            self._run_ready()
+            while not over() and self._jump(until):
                 self._run_ready()
         finally:
             asyncio._set_running_loop(None)
@@ -129,9 +124,7 @@ class Loop(asyncio.BaseEventLoop):
         timers = self._timers
         while timers and timers[0][2].cancelled():
             heappop(timers)
-        if not timers:
-            raise StuckError("nothing is left to do")
-        if timers[0][0] > until:
+        if not timers or timers[0][0] > until:
             self._now = until
             return False
         self._now = now = max(self._now, timers[0][0])

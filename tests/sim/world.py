@@ -21,6 +21,8 @@ PATIENCE = 150.0
 """Seconds within which all must be done once nothing goes wrong any more."""
 AFTERMATH = 8.0
 """Seconds to go on when all is done: nothing more may come."""
+CUTS = 4
+"""A source's records of one partition number come in so many pieces and a last one, which comes when all is well."""
 RESTART = (0.3, 3.0)
 GIVEN_UP = ("cannot be taken over", "cannot be made durable")
 """Why a worker may end with status 1; any other reason would need a person."""
@@ -34,6 +36,7 @@ class World:
         self.plan: Plan = plan(self.rng)
         self.load: Load = load(seed % VARIANTS, self.plan.partitions)
         self.loop = Loop(random.Random(seed + 1))
+        self._ends = {number: self.load.ends(number) for number in range(self.plan.partitions)}
         self.trace = Trace(self.loop, keep=keep)
         self.network = Network(self.loop, self.rng, self.trace)
         self.brokers = Brokers(self.loop, self.rng, self.network, self.trace, SETTINGS, self.plan.partitions)
@@ -85,10 +88,7 @@ class World:
         return self.loop.time() >= FAULTY_SECONDS
 
     def _done(self) -> bool:
-        return self.network.late == 0 and all(
-            self.brokers.coordinator.reached.get(number) == self.load.ends(number)
-            for number in range(self.plan.partitions)
-        )
+        return self.network.late == 0 and self.brokers.coordinator.reached == self._ends
 
     # -- at the beginning, and when faults end
 
@@ -100,7 +100,7 @@ class World:
             self.loop.call_at(act.at, self._act, act)
         for (source, number), rows in self.load.rows.items():
             place = SETTINGS.sources[source], number
-            cuts = sorted(self.rng.sample(range(len(rows)), min(len(rows), 6)))
+            cuts = sorted(self.rng.sample(range(len(rows)), min(len(rows), CUTS)))
             times = [*sorted(self.rng.uniform(0.0, FAULTY_SECONDS) for _ in cuts), FAULTY_SECONDS + 1]
             for begin, end, at in zip([0, *cuts], [*cuts, len(rows)], times, strict=True):
                 self.loop.call_at(at, self.brokers.append, place, rows[begin:end])

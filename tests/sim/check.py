@@ -15,7 +15,7 @@ from tests.support.topics_io import comparable
 
 def verdict(world: World) -> list[str]:
     """What is wrong with a run that has ended, a line each; nothing, if all is right."""
-    return [*world.wrong, *_messages(world), *_states(world), *_marks(world), *_takes(world)]
+    return [*_messages(world), *_states(world), *_marks(world), *_takes(world), *world.wrong]
 
 
 def _messages(world: World) -> Iterator[str]:

@@ -59,7 +59,14 @@ def plan(rng: random.Random) -> Plan:
         partitions=rng.choice((1, 1, 1, 2, 2, 3)),
         workers=rng.choice((1, 2, 2, 3)),
         tick=rng.choice((0.5, 1.0, 2.0)),
-        weather=Weather(slow=some(0.05), lost=some(0.06), unanswered=some(0.06), late=some(0.12), silent=some(0.3)),
+        weather=Weather(
+            slow=some(0.05),
+            lost=some(0.06),
+            unanswered=some(0.06),
+            late=some(0.12),
+            late_ends=some(0.3),
+            silent=some(0.3),
+        ),
         dropped=some(0.1),
     )
     kinds = [name for name in ACTS if rng.random() < 0.4]

@@ -49,6 +49,8 @@ class Weather:
     lost: float = 0.0
     unanswered: float = 0.0
     late: float = 0.0
+    late_ends: float = 0.0
+    """Share of the ends of transactions that are late, besides: the request that names nothing."""
     silent: float = 0.0
     """Share of the broken connections of which the sender hears nothing, but has to wait for its own time-out."""
 
@@ -101,7 +103,7 @@ class Network:
         answer: asyncio.Future[Any] = self._loop.create_future()
         if client.dead:
             return answer
-        fate = self._fate(client)
+        fate = self._fate(client, kind)
         self._trace.say(f"{client.name} {kind} {fate.name}")
         if fate is not Fate.WELL:
             self._trace.seen[f"{kind} {fate.name.lower()}"] += 1
@@ -124,12 +126,14 @@ class Network:
         else:
             self.later(*(SLOW if request.fate is Fate.SLOW else LATENCY), request.arrive)
 
-    def _fate(self, client: Machine) -> Fate:
+    def _fate(self, client: Machine, kind: str) -> Fate:
         weather, draw = self.weather, self._rng.random()
         if client in self.cut:
             if self.cut[client] > self._loop.time():
                 return Fate.LOST
             del self.cut[client]
+        if kind == "EndTxn" and weather.late_ends > self._rng.random():
+            return Fate.LATE
         if draw >= weather.bad:
             return Fate.WELL
         for share, fate in (

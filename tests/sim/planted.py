@@ -172,6 +172,15 @@ def mark_by_itself(_world: World) -> AbstractContextManager[object]:
     return patch.object(TransactionalWriter, "write", write)
 
 
+def failed_batch_left(_world: World) -> AbstractContextManager[object]:
+    """After an error the partition is given up and not taken over again: nothing is wrong, but nothing goes on."""
+
+    async def rebuild(partition: Partition, _exc: BaseException) -> None:
+        await partition._forget()
+
+    return patch.object(Partition, "_rebuild", rebuild)
+
+
 def unanswered_end_asked_again(_world: World) -> AbstractContextManager[object]:
     """A transaction whose end is not answered counts as committed when the second request for it is."""
     return patch.object(TransactionalWriter, "_watch_ends", lambda _writer, _client: None)
@@ -189,6 +198,7 @@ PLANTED: dict[str, Plant] = {
         gap_not_seen,
         mark_not_written,
         mark_by_itself,
+        failed_batch_left,
         unanswered_end_asked_again,
     )
 }

@@ -1,10 +1,12 @@
 """A short round of the simulation: nothing is lost, nothing comes twice, and what is broken on purpose is found."""
 
 import logging
+import re
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +38,11 @@ def test_a_planted_bug_is_caught(bug: str) -> None:
     caught = first_caught(bug, CAUGHT_WITHIN)
     assert caught is not None
     assert not run(caught.seed).wrong
+
+
+def test_the_page_lists_the_planted_bugs() -> None:
+    page = Path(__file__).with_name("README.md").read_text()
+    assert re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE) == list(PLANTED)
 
 
 @pytest.mark.parametrize("seed", [3, 17])

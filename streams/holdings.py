@@ -97,7 +97,8 @@ class Holdings:
     async def _drop(self, partition: Partition) -> None:
         if self.held.get(partition.number) is partition:
             del self.held[partition.number]
-        await partition.drop()
+        # who waits for it may be cancelled: its writer must be closed all the same
+        await asyncio.shield(partition.drop())
 
     # -- working
 

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test bench lint lock clean
+.PHONY: help setup demo test bench sim lint lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -27,6 +27,9 @@ test: lint ## lint, then every test
 
 bench: setup ## throughput beside the client's limit, memory per customer
 	@$(BIN)/python -m tests.bench
+
+sim: setup ## delivery under seeded faults in virtual time: make sim SEEDS=20000
+	@$(BIN)/python -m tests.sim --seeds $(or $(SEEDS),2000)
 
 lock: setup ## renew requirements.lock from pyproject.toml (needs uv)
 	@uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \

@@ -6,7 +6,8 @@ after that would fence the new owner.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from streams.batch import Batch
 from streams.errors import FencedError, StopError
@@ -81,7 +82,7 @@ class Holdings:
             return  # what would be opened now, nobody would drain
         new = [self._new_partition(number) for number in sorted(numbers - self.held.keys())]
         self.held.update((partition.number, partition) for partition in new)
-        opening = [asyncio.create_task(self._guarded(partition, partition.open())) for partition in new]
+        opening = [asyncio.create_task(self._guarded(partition, partition.open)) for partition in new]
         try:
             await asyncio.gather(*opening)
         except BaseException:
@@ -106,7 +107,7 @@ class Holdings:
         partition = self.held.get(batch.partition)
         if partition is not None:
             try:
-                await self._guarded(partition, partition.apply(batch))
+                await self._guarded(partition, partial(partition.apply, batch))
             finally:
                 if batch.epoch == partition.epoch:
                     partition.release()
@@ -114,7 +115,7 @@ class Holdings:
     async def tick(self) -> None:
         """Fire what is due."""
         for partition in list(self.held.values()):
-            await self._guarded(partition, partition.tick())
+            await self._guarded(partition, partition.tick)
 
     async def stop(self, seconds: float) -> None:
         """Let batches in flight end, tell the group where they stand, and let everything go."""
@@ -123,10 +124,10 @@ class Holdings:
         await asyncio.gather(*(partition.finish() for partition in held))
         await asyncio.gather(*(self._drop(partition) for partition in held))
 
-    async def _guarded(self, partition: Partition, work: Coroutine[object, object, None]) -> None:
-        """Await `work`; what the worker must not survive ends it, unless the partition was dropped meanwhile."""
+    async def _guarded(self, partition: Partition, work: Callable[[], Awaitable[None]]) -> None:
+        """Do `work`; what the worker must not survive ends it, unless the partition was dropped meanwhile."""
         try:
-            await work
+            await work()
         except Exception as exc:  # noqa: BLE001 - a bug must not skip events: the process ends, the batch comes again
             partition.pause()
             if not partition.dropped:

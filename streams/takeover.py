@@ -68,7 +68,7 @@ class Takeover:
         core.states.ready()
         pipeline = Pipeline(core, means.flood, wall=means.settings.clock == "wall")
         async with asyncio.timeout(STEP_SECONDS):
-            positions = await self._positions(mark)
+            positions = await self._positions(mark, token)
         if mark:
             pipeline.seek(positions, mark.now, mark.live_from)
         else:
@@ -76,12 +76,17 @@ class Takeover:
         self._report.taken_over(len(core.states), loop.time() - began)
         return pipeline
 
-    async def _positions(self, mark: Mark | None) -> dict[str, Position]:
+    async def _positions(self, mark: Mark | None, token: str) -> dict[str, Position]:
         settings, intake, number = self._means.settings, self._means.intake, self._number
         topics = dict(zip(SOURCES, settings.sources, strict=True))
         committed = {source: await intake.committed(topic, number) for source, topic in topics.items()}
         beginnings = {source: await intake.beginning(topic, number) for source, topic in topics.items()}
-        return go_on_from(settings, number, mark, committed, beginnings)
+        try:
+            return go_on_from(settings, number, mark, committed, beginnings)
+        except StopError:
+            # nothing is lost if a later owner has gone on since the changelog was read: then this raises FencedError
+            await self._writer.write([(*fence_record(token), [])], {}, {})
+            raise
 
 
 def refuse(exc: BaseException, means: Means) -> None:

@@ -130,6 +130,28 @@ def test_no_writer_is_opened_for_a_worker_that_the_group_has_given_up() -> None:
     virtually(scenario())
 
 
+@pytest.mark.parametrize(
+    ("writes_again", "ends"),
+    [([], StopError), ([FencedError("a newer producer")], FencedError)],
+    ids=["lost", "fenced"],
+)
+def test_offsets_beyond_the_changelog_are_no_loss_if_a_later_owner_wrote_them(
+    writes_again: list[BaseException | asyncio.Event], ends: type[Exception]
+) -> None:
+    async def scenario() -> None:
+        wiring = Wiring()
+        wiring.group = 7
+        opening = background(Partition(0, wiring.means).open())
+        await asyncio.sleep(0.0035)
+        assert wiring.taken()[-1] == "read"
+        wiring.plans["fence"] = writes_again
+        with pytest.raises(ends):
+            await opening
+        assert wiring.taken("fence") == ["fence", "fence"]
+
+    virtually(scenario())
+
+
 def test_a_partition_that_is_taken_away_while_it_seeks_is_not_live() -> None:
     async def scenario() -> None:
         wiring = Wiring()

@@ -36,6 +36,8 @@ class Wiring:
         self.changelog: dict[int, list[Change]] = defaultdict(list)
         self.away = False
         self.member = True
+        self.group: int | None = None
+        """The offset that the group has committed in every source."""
         self.seeks: list[tuple[int, dict[str, int], int]] = []
         self.commits: list[dict[str, int]] = []
         self.released: list[int] = []
@@ -117,7 +119,7 @@ class Wiring:
 
     async def committed(self, _topic: str, number: int) -> int | None:
         await self.step("committed", number)
-        return None
+        return self.group
 
     async def beginning(self, _topic: str, _number: int) -> int:
         return 0

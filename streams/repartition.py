@@ -37,7 +37,6 @@ from streams.topics import admin, look
 from streams.writer import make_writer
 from tables.customer import moved
 from tables.events import SOURCES
-from tables.states import Change
 
 CHUNK = 5_000
 """Customers that are moved at once: with transactions, all of them or none."""
@@ -191,16 +190,9 @@ async def _read(settings: Settings, number: int) -> tuple[dict[bytes, bytes], Ma
         await writer.write([(*fence_record(token), NO_HEADERS)], {}, {})
     finally:
         await writer.close()
-    packed: dict[bytes, bytes] = {}
-
-    def restore(changes: list[Change]) -> None:
-        for key, value in changes:
-            if value is None:
-                packed.pop(key, None)
-            else:
-                packed[key] = value
-
-    return packed, await read_changelog(settings, number, token, restore)
+    newest: dict[bytes, bytes | None] = {}
+    mark = await read_changelog(settings, number, token, newest.update)
+    return {key: packed for key, packed in newest.items() if packed is not None}, mark
 
 
 async def _move(settings: Settings, step: Step, hashed: Callable[[bytes], int], tell: Callable[[str], None]) -> int:

@@ -181,7 +181,7 @@ class _Serial:
 
     def _settle(self) -> None:
         settled = self._core.settle()
-        self._core.adopt(settled)
+        self._core.adopt()
         decisions: list[Decision] = settled.decisions
         for decision in decisions:
             self._write(self._writer.decision(decision))

@@ -1,6 +1,6 @@
 """Parts of a worker that look at what the real ones do, or stand for them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from streams.partition import Partition
 from streams.ports import Row
@@ -48,7 +48,7 @@ class WatchedWriter(TransactionalWriter):
         super().__init__(SETTINGS, number, {})
         self._held = held
 
-    async def _write(self, states: list[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int]) -> None:
+    async def _write(self, states: Iterable[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int]) -> None:
         producer: ModelProducer = self.producer  # it stands for aiokafka's
         producer.taken = self._taken(offsets)
         await super()._write(states, outputs, offsets)

@@ -60,7 +60,7 @@ def read_before_fencing(world: World) -> AbstractContextManager[object]:
                 break
             at = found.following
             core.states.restore(
-                (r.key, r.value) for r in found.records if r.key is not None and not r.key.startswith(b"\0")
+                {r.key: r.value for r in found.records if r.key is not None and not r.key.startswith(b"\0")}
             )
             for record in found.records:
                 if record.key == MARK and record.value is not None:

@@ -26,27 +26,28 @@ FULL = 6
 
 
 class Batch:
-    """A record batch being built."""
+    """A record batch being built, and the builder in it."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
+        self._builder = self
+        self._relative_offset = 0
         self._closed = False
 
     def append(
-        self, *, timestamp: int | None, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
+        self, offset: int, _timestamp: int, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]], /
     ) -> object | None:
-        """None when it is full or closed."""
-        del timestamp
-        if self._closed or len(self.rows) >= FULL:
+        """None when it is full."""
+        assert not self._closed
+        assert offset == len(self.rows)
+        if offset >= FULL:
             return None
         self.rows.append((key, value, tuple(headers)))
         return self.rows
 
     def close(self) -> None:
+        assert self._relative_offset == len(self.rows), "sequence numbers would have a gap"
         self._closed = True
-
-    def record_count(self) -> int:
-        return len(self.rows)
 
 
 class _Sent(NamedTuple):

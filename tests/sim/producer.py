@@ -164,7 +164,9 @@ class ModelProducer:
             for sent in news:
                 by_place[sent.place].append(sent)
             fresh = [place for place in by_place if place not in self._added]
-            if fresh and not await self._step("AddPartitionsToTxn", self._add, fresh):
+            if fresh and not await self._step(
+                "AddPartitionsToTxn", self._brokers.add_partitions, self._producer, fresh
+            ):
                 return
             self._added.update(fresh)
             first, *others = by_place.values()
@@ -188,7 +190,7 @@ class ModelProducer:
                     future.set_result(None)
 
     async def _commit_offsets(self, offsets: dict[Place, int]) -> None:
-        if await self._step("AddOffsetsToTxn", self._add_group):
+        if await self._step("AddOffsetsToTxn", self._brokers.add_group, self._producer):
             await self._step("TxnOffsetCommit", self._brokers.commit_offsets, self._producer, offsets)
 
     async def _commit(self) -> None:
@@ -198,22 +200,18 @@ class ModelProducer:
         if self._transaction is None or await self._step("EndTxn", end, self._producer, self._transaction):
             self._state = "ready"
 
-    def _add(self, places: list[Place]) -> None:
-        self._transaction = self._brokers.add_partitions(self._producer, places)
-
-    def _add_group(self) -> None:
-        self._transaction = self._brokers.add_group(self._producer)
-
-    async def _step(self, kind: str, work: Callable[..., None], *args: Any) -> bool:
+    async def _step(self, kind: str, work: Callable[..., object], *args: Any) -> bool:
         """A request of the transaction; False when it has ended the sender."""
         try:
             async with self._one_by_one:
-                await self.client.insist(kind, work, *args)
+                answer = await self.client.insist(kind, work, *args)
         except InvalidProducerEpoch:
             self._fatal(ProducerFenced())
         except KafkaError:
             self._fatal(KafkaError("Unexpected error during batch delivery"))
         else:
+            if isinstance(answer, Transaction):
+                self._transaction = answer
             return True
         return False
 

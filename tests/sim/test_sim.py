@@ -13,7 +13,7 @@ import pytest
 from tests.sim.planted import PLANTED
 from tests.sim.run import EVERY, first_caught, run, run_all, unseen
 
-CAUGHT_WITHIN = 600
+CAUGHT_WITHIN = 300
 """Seeds; README.md tells how many each bug takes."""
 
 

@@ -44,7 +44,8 @@ class World:
         self.wrong: list[str] = []
         """What must never happen, and did."""
         self._workers: list[Worker] = []
-        self._names = 0
+        self._all: list[Worker] = []
+        """Those that are gone or going, too."""
         self._around = Surroundings(
             loop=self.loop,
             network=self.network,
@@ -70,7 +71,7 @@ class World:
                     self.wrong.append(f"not done {PATIENCE:.0f} s after the last fault")
                 self.wrong += self.loop.errors
             finally:
-                for worker in self._workers:
+                for worker in self._all:
                     worker.kill()
                 self.loop.end()
 
@@ -117,9 +118,10 @@ class World:
             self._start_worker()
 
     def _start_worker(self) -> None:
-        self._names += 1
-        self._workers.append(Worker(f"w{self._names}", self._around))
-        self.trace.say(f"w{self._names} starts")
+        worker = Worker(f"w{len(self._all) + 1}", self._around)
+        self._all.append(worker)
+        self._workers.append(worker)
+        self.trace.say(f"{worker.name} starts")
 
     def _exited(self, worker: Worker, code: int, why: str) -> None:
         self.trace.see(f"worker ended with {code}")

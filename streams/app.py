@@ -1,6 +1,7 @@
 """Puts the worker together: settings, rules and parameters become a Faust app with its transport, table and agent."""
 
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any
 
 import faust
@@ -9,10 +10,13 @@ from agents.binding import bind
 from agents.core import Core
 from agents.rules import Rules
 from streams.assignor import WholeAssignor
+from streams.changelog import read_changelog
 from streams.clock import Clock
+from streams.holdings import Holdings
 from streams.metrics import Metrics
 from streams.partition import Partition
 from streams.pipeline import FloodGuard
+from streams.ports import Fatal, Means
 from streams.recovery import CustomersTable, TableManager
 from streams.settings import Settings
 from streams.status import Status
@@ -33,7 +37,7 @@ def build_app(
     metrics: Metrics,
     status: Status,
     clock: Clock,
-    fatal: Callable[[int, str], None],
+    fatal: Fatal,
     on_live: Callable[[set[int]], None],
 ) -> faust.App:
     """The app, ready to start.
@@ -66,24 +70,22 @@ def build_app(
     manager.sources = set(settings.sources)
     manager.on_taken_over = on_live
 
-    def new_core() -> Core:
-        return Core(rules, parameters, track_offsets=settings.delivery == "at_least_once")
-
-    def new_partition(number: int, next_epoch: Callable[[], int]) -> Partition:
-        return Partition(
-            number,
+    @cache  # when the first partition number is taken over: until then there is no consumer
+    def means() -> Means:
+        thread = app.consumer.thread
+        return Means(
             settings=settings,
-            consumer=app.consumer,
-            new_core=new_core,
-            writer=make_writer(settings, number, partitions, app.consumer.thread.check_awake),
+            intake=thread,
+            new_writer=lambda number: make_writer(settings, number, partitions, thread.check_awake),
+            read_changelog=partial(read_changelog, settings),
+            new_core=lambda: Core(rules, parameters, track_offsets=settings.delivery == "at_least_once"),
             flood=flood,
+            clock=clock,
             metrics=metrics,
             status=status,
-            clock=clock,
-            next_epoch=next_epoch,
-            owned=lambda: manager.owned is not None,
         )
 
+    manager.holdings = Holdings(lambda number: Partition(number, means()), fatal)
     changelog: Any = app.topic(
         settings.changelog,
         partitions=count,
@@ -97,8 +99,7 @@ def build_app(
         name="customers",
         partitions=count,
         changelog_topic=changelog,
-        new_partition=new_partition,
-        fatal=fatal,
+        holdings=manager.holdings,
     )
     app.tables.add(table)
     bind(app, settings.sources, table, concurrency=count)

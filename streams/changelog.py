@@ -6,7 +6,6 @@ and the *fence* (written by a worker that takes the partition over: reading ends
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -63,7 +62,8 @@ async def read_changelog(
         await consumer.seek_to_beginning(tp)
         mark: Mark | None = None
         wanted = token.encode()
-        heard = time.monotonic()
+        loop = asyncio.get_running_loop()
+        heard = loop.time()
         while True:
             records = (await consumer.getmany(tp, timeout_ms=100)).get(tp, [])
             changes: list[Change] = []
@@ -82,8 +82,8 @@ async def read_changelog(
             if records:
                 restore(changes)
                 progress(len(records))
-                heard = time.monotonic()
-            elif time.monotonic() - heard > PATIENCE:
+                heard = loop.time()
+            elif loop.time() - heard > PATIENCE:
                 raise ChangelogError(
                     f"{settings.changelog}[{number}]: no end within {PATIENCE:.0f} s; is its leader available?"
                 )

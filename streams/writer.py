@@ -10,13 +10,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 
 from streams.errors import FencedError
-from streams.messages import Headers
+from streams.ports import Row, Writer
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -25,21 +25,6 @@ TRANSACTION_MS = 15_000
 """A transaction of a frozen worker is ended by the broker after this, and holds up readers no longer."""
 STEP_SECONDS = 30.0
 """No step of a batch may take longer: then the outcome is unknown, and the partition is taken over anew."""
-
-Row = tuple[bytes | None, bytes | None, Headers]
-
-
-class Writer(Protocol):
-    """Writes for one partition number."""
-
-    async def open(self) -> None:
-        """Become the only writer. Raises `FencedError`, KafkaError."""
-
-    async def write(self, states: list[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int], /) -> None:
-        """Make a batch durable. Any error leaves it unknown whether it is: `close`, `open`, and read back what is."""
-
-    async def close(self) -> None:
-        """Let go; never raises."""
 
 
 class _Producing:

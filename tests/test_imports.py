@@ -104,3 +104,13 @@ def test_what_works_on_events_is_told_the_time() -> None:
         path = ROOT / "streams" / f"{name}.py"
         assert offences([path], READS_THE_WORLD) == []
         assert list(clock_readings(path)) == []
+
+
+def test_what_delivers_knows_brokers_by_their_errors_only() -> None:
+    """So that a simulation can drive it, in a time of its own."""
+    for name in ("partition", "takeover", "holdings", "leash", "rows", "reporting", "groupoffsets", "batch", "ports"):
+        path = ROOT / "streams" / f"{name}.py"
+        assert offences([path], {"faust", "mode", "kafka", "threading"}) == []
+        brokers = [name for _, name in imports(path) if name.startswith("aiokafka")]
+        assert all(name.startswith("aiokafka.errors") for name in brokers)
+        assert [reading for reading in clock_readings(path) if not reading.endswith("time.perf_counter")] == []

@@ -1,0 +1,139 @@
+"""The partition numbers that a worker holds: handed over at a rebalance, worked on in between.
+
+In the order in which the group does it: `revoke`, `drain`, and only then does the group assign anew; `grant`,
+`take_over`. What is not drained is dropped before another worker can be assigned it: a worker that opened a writer
+after that would fence the new owner.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+
+from streams.batch import Batch
+from streams.errors import FencedError, StopError
+from streams.partition import Partition
+from streams.ports import Fatal
+from tables.customer import StateError
+
+
+class Holdings:
+    """All its methods run in the worker's event loop.
+
+    :param new_partition: makes the one of a number
+    :param fatal: ends the process; where it returns, what was being done goes no further
+    """
+
+    def __init__(self, new_partition: Callable[[int], Partition], fatal: Fatal) -> None:
+        self.held: dict[int, Partition] = {}
+        """By number; also those that are being taken over."""
+        self.granted: int | None = None
+        """The generation whose assignment is in force; None: revoked."""
+        self.fatal = fatal
+        self._new_partition = new_partition
+        self._generation: int | None = None
+        """The last one whose numbers were all taken over."""
+
+    # -- handing over
+
+    def revoke(self) -> None:
+        """The group begins to assign anew: begin nothing more."""
+        self.granted = None
+        for partition in self.held.values():
+            partition.pause()
+
+    async def drain(self, seconds: float) -> None:
+        """Let batches in flight end, and drop what is not settled after so many seconds, or cannot be.
+
+        The group waits for it.
+        """
+        self.revoke()
+        deadline = asyncio.get_running_loop().time() + seconds
+        await asyncio.gather(*(self._settle(partition, deadline) for partition in list(self.held.values())))
+
+    async def _settle(self, partition: Partition, deadline: float) -> None:
+        if not await partition.settled(deadline):
+            await self._drop(partition)
+
+    def grant(self, generation: int) -> None:
+        """The group has assigned anew."""
+        self.granted = generation
+
+    async def take_over(self, numbers: set[int], generation: int, resume: Callable[[], Awaitable[None]]) -> bool:
+        """Hold these numbers, let `resume` make the records flow, and take events.
+
+        False: the assignment was revoked meanwhile. When it is cancelled, nothing new is held.
+        """
+        await self._assign(numbers, generation)
+        if self.granted != generation:
+            return False
+        await resume()
+        for partition in list(self.held.values()):
+            if self.granted != generation:
+                return False
+            await partition.start()  # seeking comes last: what a stopped flow drops must not have been fetched after it
+        return True
+
+    async def _assign(self, numbers: set[int], generation: int) -> None:
+        # nobody else can have opened a partition that is ours in two consecutive generations
+        following = self._generation is not None and generation == self._generation + 1
+        kept = {number for number, partition in self.held.items() if following and partition.pipeline is not None}
+        await asyncio.gather(*(self._drop(self.held[number]) for number in self.held.keys() - (kept & numbers)))
+        if self.granted != generation:
+            return  # what would be opened now, nobody would drain
+        new = [self._new_partition(number) for number in sorted(numbers - self.held.keys())]
+        self.held.update((partition.number, partition) for partition in new)
+        opening = [asyncio.create_task(self._guarded(partition, partition.open())) for partition in new]
+        try:
+            await asyncio.gather(*opening)
+        except BaseException:
+            for task in opening:
+                task.cancel()
+            await asyncio.gather(*opening, return_exceptions=True)
+            for partition in new:
+                await self._drop(partition)
+            raise
+        self._generation = generation
+
+    async def _drop(self, partition: Partition) -> None:
+        if self.held.get(partition.number) is partition:
+            del self.held[partition.number]
+        await partition.drop()
+
+    # -- working
+
+    async def apply(self, batch: Batch) -> None:
+        """Work on a fetched batch of one partition number."""
+        partition = self.held.get(batch.partition)
+        if partition is not None:
+            try:
+                await self._guarded(partition, partition.apply(batch))
+            finally:
+                if batch.epoch == partition.epoch:
+                    partition.release()
+
+    async def tick(self) -> None:
+        """Fire what is due."""
+        for partition in list(self.held.values()):
+            await self._guarded(partition, partition.tick())
+
+    async def stop(self, seconds: float) -> None:
+        """Let batches in flight end, tell the group where they stand, and let everything go."""
+        await self.drain(seconds)
+        held = list(self.held.values())
+        await asyncio.gather(*(partition.finish() for partition in held))
+        await asyncio.gather(*(self._drop(partition) for partition in held))
+
+    async def _guarded(self, partition: Partition, work: Coroutine[object, object, None]) -> None:
+        """Await `work`; what the worker must not survive ends it, unless the partition was dropped meanwhile."""
+        try:
+            await work
+        except Exception as exc:  # noqa: BLE001 - a bug must not skip events: the process ends, the batch comes again
+            if not partition.dropped:
+                self._end(partition, exc)
+
+    def _end(self, partition: Partition, exc: Exception) -> None:
+        if isinstance(exc, FencedError):
+            self.fatal(75, f"partition {partition.number} has another owner: {exc}")
+        elif isinstance(exc, StopError | StateError):
+            self.fatal(1, str(exc))
+        else:
+            self.fatal(70, f"partition {partition.number}: {type(exc).__name__}: {exc}")

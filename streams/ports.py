@@ -1,0 +1,100 @@
+"""What a partition number is connected to: brokers in the worker, a model of them in a simulation.
+
+Everything that waits does so on the event loop's time, so that a loop of one's own rules it.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Protocol
+from uuid import uuid4
+
+from agents.core import Core
+from streams.clock import Clock
+from streams.mark import Mark
+from streams.messages import Headers
+from streams.metrics import Metrics
+from streams.pipeline import FloodGuard
+from streams.settings import Settings
+from streams.status import Status
+from tables.states import Change
+
+Row = tuple[bytes | None, bytes | None, Headers]
+"""Key, value and headers of a record to be written."""
+Fatal = Callable[[int, str], None]
+"""Ends the process: exit status, and one line that says why."""
+
+
+class Writer(Protocol):
+    """Writes for one partition number."""
+
+    async def open(self) -> None:
+        """Become the only writer. Raises `FencedError`, KafkaError, TimeoutError, OSError."""
+
+    async def write(self, states: list[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int], /) -> None:
+        """Make a batch durable: changelog rows, rows by topic, offsets by topic. Raises what `open` does.
+
+        Any error leaves it unknown whether it is durable: `close`, `open`, and read back what is.
+        """
+
+    async def close(self) -> None:
+        """Let go: nothing is sent after this. Never raises."""
+
+
+class Intake(Protocol):
+    """Who fetches, and talks to the group. Raises KafkaError, TimeoutError, OSError."""
+
+    @property
+    def away(self) -> bool:
+        """No broker answers for the group."""
+
+    async def committed(self, topic: str, number: int, /) -> int | None:
+        """The group's committed offset."""
+
+    async def beginning(self, topic: str, number: int, /) -> int:
+        """The offset of the oldest record there is."""
+
+    async def seek_exact(self, number: int, positions: Mapping[str, int], epoch: int, /) -> None:
+        """Fetch from these offsets on, by topic; batches name the `epoch`. IllegalStateError: taken away meanwhile."""
+
+    def ends(self, number: int, topics: Iterable[str], /) -> dict[str, tuple[int, int]]:
+        """Per topic: (end offset, when the broker said so in epoch ms); topics it has not told of are left out."""
+
+    async def commit_group(self, number: int, positions: Mapping[str, int], /) -> None:
+        """Commit the group's offsets, by topic."""
+
+    def release(self, number: int, full: Iterable[str], topics: Iterable[str], /) -> None:
+        """The number's batch is done: fetch more of its `topics`, but of those that are `full`."""
+
+
+class ReadChangelog(Protocol):
+    """Reads a partition of the changelog (streams.changelog.read_changelog)."""
+
+    def __call__(
+        self,
+        number: int,
+        token: str,
+        restore: Callable[[list[Change]], None],
+        progress: Callable[[int], None],
+        /,
+    ) -> Awaitable[Mark | None]:
+        """Hand what there is up to the fence `token` to `restore`; the last mark."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What all partition numbers of a worker share."""
+
+    settings: Settings
+    intake: Intake
+    new_writer: Callable[[int], Writer]
+    read_changelog: ReadChangelog
+    new_core: Callable[[], Core]
+    flood: FloodGuard
+    clock: Clock
+    metrics: Metrics
+    status: Status
+    epochs: Iterator[int] = field(default_factory=lambda: count(1))
+    """Names of seeks."""
+    new_token: Callable[[], str] = lambda: uuid4().hex
+    """Names of fences."""

@@ -1,0 +1,39 @@
+"""The records by which a batch becomes durable."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from streams.changelog import mark_record
+from streams.mark import Mark
+from streams.messages import Headers, MessageWriter
+from streams.pipeline import Outcome
+from streams.ports import Row
+from streams.settings import Settings
+
+NO_HEADERS: Headers = []
+
+
+class RowWriter:
+    """Turns what a batch of one partition number comes to into rows."""
+
+    def __init__(self, number: int, settings: Settings) -> None:
+        self._number, self._topics = number, settings.sources
+        self._messages = MessageWriter(settings)
+
+    def states(self, outcome: Outcome) -> list[Row]:
+        """Of the changelog: the states that changed, and last the mark, if positions have moved."""
+        rows: list[Row] = [(key, value, NO_HEADERS) for key, value in outcome.settled.changes]
+        if outcome.positions:
+            rows.append((*mark_record(Mark(outcome.positions, outcome.now, outcome.live_from)), NO_HEADERS))
+        return rows
+
+    def outputs(self, outcome: Outcome) -> Mapping[str, list[Row]]:
+        """Decisions and dead letters, by topic."""
+        rows: dict[str, list[Row]] = defaultdict(list)
+        for decision in outcome.decisions:
+            message = self._messages.decision(decision)
+            rows[message.topic].append(message[1:])
+        for source, offset, record in outcome.dead:
+            message = self._messages.dead_letter(record, self._topics[source], self._number, offset)
+            rows[message.topic].append(message[1:])
+        return rows

@@ -1,0 +1,85 @@
+"""Taking a partition number over. The order is what exactly-once rests on.
+
+Open the writer (which fences the previous owner), write the fence, read the changelog to it, rebuild the timers, find
+the positions. Then, and only then, may events be fetched and taken.
+"""
+
+import asyncio
+import logging
+
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from streams.changelog import fence_record
+from streams.errors import StopError
+from streams.mark import Mark, Position
+from streams.pipeline import Pipeline
+from streams.ports import Means, Writer
+from streams.positions import go_on_from
+from streams.refusals import refusal
+from streams.reporting import Report
+from tables.events import SOURCES
+
+log = logging.getLogger(__name__)
+
+GIVE_UP_SECONDS = 60.0
+"""How long taking over may fail while the brokers answer. Brokers that are away are waited for."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+
+
+class Takeover:
+    """Takes one partition number over, from somebody else or from ourselves."""
+
+    def __init__(self, number: int, means: Means, writer: Writer, report: Report) -> None:
+        self._number, self._means, self._writer, self._report = number, means, writer, report
+
+    async def patiently(self) -> Pipeline:
+        """`once`, again and again while the brokers are in trouble. Raises what it does, but for their errors."""
+        loop = asyncio.get_running_loop()
+        deadline, pause, said = loop.time() + GIVE_UP_SECONDS, FIRST_PAUSE, ""
+        while True:
+            try:
+                return await self.once()
+            except (KafkaError, TimeoutError, OSError) as exc:
+                await self._writer.close()
+                refuse(exc, self._means)
+                if said != (said := type(exc).__name__):
+                    log.warning("partition %d: cannot be taken over yet: %r; trying again", self._number, exc)
+                if self._means.intake.away or isinstance(exc, KafkaConnectionError):
+                    deadline = loop.time() + GIVE_UP_SECONDS
+                elif loop.time() > deadline:
+                    raise StopError(f"partition {self._number} cannot be taken over: {exc!r}") from exc
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def once(self) -> Pipeline:
+        """What is durable, ready to go on. Raises `FencedError`, `StopError`, StateError, and the writer's errors."""
+        means, loop = self._means, asyncio.get_running_loop()
+        began = loop.time()
+        self._report.restoring()
+        await self._writer.open()
+        token = means.new_token()
+        await self._writer.write([(*fence_record(token), [])], {}, {})
+        core = means.new_core()
+        mark = await means.read_changelog(self._number, token, core.states.restore, self._report.read_back)
+        core.states.ready()
+        pipeline = Pipeline(core, means.flood, wall=means.settings.clock == "wall")
+        positions = await self._positions(mark)
+        if mark:
+            pipeline.seek(positions, mark.now, mark.live_from)
+        else:
+            pipeline.seek(positions)
+        self._report.taken_over(len(core.states), loop.time() - began)
+        return pipeline
+
+    async def _positions(self, mark: Mark | None) -> dict[str, Position]:
+        settings, intake, number = self._means.settings, self._means.intake, self._number
+        topics = dict(zip(SOURCES, settings.sources, strict=True))
+        committed = {source: await intake.committed(topic, number) for source, topic in topics.items()}
+        beginnings = {source: await intake.beginning(topic, number) for source, topic in topics.items()}
+        return go_on_from(settings, number, mark, committed, beginnings)
+
+
+def refuse(exc: BaseException, means: Means) -> None:
+    """Raises `StopError` for what the brokers refuse for good."""
+    if (found := refusal(exc, means.settings)) is not None:
+        raise StopError(found[1]) from exc

@@ -41,7 +41,7 @@ def _kinds(_context: click.Context, _parameter: click.Parameter, text: str) -> t
 @click.option("--brokers", type=click.Choice(["1", "3"]), default="3", show_default=True)
 @click.option("--workers", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--partitions", type=click.IntRange(1), default=4, show_default=True)
-@click.option("--events", type=click.IntRange(100), default=600, show_default=True, help="Per fault.")
+@click.option("--events", type=click.IntRange(100), default=1500, show_default=True, help="Per fault.")
 @click.option("--customers", type=click.IntRange(10), default=300, show_default=True)
 @click.option("--session", type=click.FloatRange(1), default=3.0, show_default=True, help="Session time-out, seconds.")
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write every fault here, too.")

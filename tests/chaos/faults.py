@@ -52,6 +52,18 @@ def _kill_broker(fault: Fault, world: World) -> None:
     node.launch()
 
 
+def _kill_most_brokers(fault: Fault, world: World) -> None:
+    """It and all others but the next: with three, neither the controllers nor the copies have their majority."""
+    node, nodes = _node(fault, world), world.kafka.nodes
+    left = nodes[(nodes.index(node) + 1) % len(nodes)]
+    killed = [one for one in nodes if one is not left] or [node]
+    for one in killed:
+        one.kill()
+    world.rest(fault.seconds)
+    for one in killed:
+        one.launch()
+
+
 def _restart_broker(fault: Fault, world: World) -> None:
     """Its leaders move to the others before it ends."""
     node = _node(fault, world)
@@ -130,6 +142,7 @@ _HOW: dict[str, Callable[[Fault, World], None]] = {
     "worker-freeze-long": _freeze_worker,
     "worker-clock": _step_clock,
     "broker-kill": _kill_broker,
+    "broker-kill-most": _kill_most_brokers,
     "broker-restart": _restart_broker,
     "broker-freeze": _freeze_broker,
     "broker-slow": _slow_broker,

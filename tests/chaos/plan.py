@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 
 WORKER = ("worker-kill", "worker-stop", "worker-freeze", "worker-freeze-long", "worker-clock")
-BROKER = ("broker-kill", "broker-restart", "broker-freeze", "broker-slow")
+BROKER = ("broker-kill", "broker-kill-most", "broker-restart", "broker-freeze", "broker-slow")
 NETWORK = ("network-cut", "network-blackhole", "network-answers-held", "network-answers-lost")
 KINDS = (*WORKER, *BROKER, *NETWORK)
 
@@ -14,6 +14,7 @@ _SECONDS = {
     "worker-stop": (0.0, 4.0),
     "worker-clock": (1.0, 4.0),
     "broker-kill": (0.0, 3.0),
+    "broker-kill-most": (0.0, 6.0),
     "broker-restart": (0.0, 2.0),
     "broker-freeze": (1.0, 6.0),
     "broker-slow": (2.0, 6.0),

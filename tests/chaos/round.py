@@ -97,13 +97,14 @@ def play(
             share = 1 / (len(faults) + 1)
             feed.go(share, 0)
             world.rest(1)
+            _wait_until_well(world, watch)
             done = [_disturb(world, watch, feed, fault, share, say) for fault in faults]
             world.kafka.start()
             feed.finish()
             stuck = _wait_for_quiet(world, watch, feed, to)
             starts = sum(slot.starts for slot in world.slots)
             pauses = watch.pauses
-        _attribute(pauses, done)
+        attribute(pauses, done)
         found = difference(to, expected)
     return Outcome(seed, done, found, stuck, world.odd_ends.copy(), expected.count, starts)
 
@@ -145,7 +146,7 @@ def _wait_for_quiet(world: World, watch: Watch, feed: Feed, to: Deployment) -> l
     return sorted({int(number) for number in numbers if lags.get(number) != 0} | set(watch.behind))
 
 
-def _attribute(pauses: Sequence[Pause], done: Sequence[Done]) -> None:
+def attribute(pauses: Sequence[Pause], done: Sequence[Done]) -> None:
     """A pause is the work of the first fault that began in it, else of the last one before it."""
     for pause in pauses:
         within = [one for one in done if pause.began <= one.began <= pause.ended]

@@ -44,8 +44,8 @@ class Slot:
         self._on_odd_end = on_odd_end
         self._worker: Worker | None = None
         self._due = 0.0
-        self._told: int | None = None
-        """The exit status that it must have now; None: it may have been fenced, that is all."""
+        self._told: set[int] = set()
+        """The exit statuses that it may have now, besides that of having been fenced."""
 
     # -- what is done to it
 
@@ -54,17 +54,17 @@ class Slot:
         if self._worker is not None and (status := self._worker.process.poll()) is not None:
             self._ended(status)
         if self._worker is None and time.monotonic() >= self._due:
-            self._told = None
+            self._told = set()
             self._worker = Worker(self._environ)
             self.starts += 1
 
     def kill(self, back: float) -> None:
         """SIGKILL; it is started again after `back` seconds. Does nothing when it does not run."""
-        self._end(signal.SIGKILL, -signal.SIGKILL, back)
+        self._end(signal.SIGKILL, {-signal.SIGKILL}, back)
 
     def stop(self, back: float) -> None:
-        """SIGTERM, and as `kill`; it must end with 0."""
-        self._end(signal.SIGTERM, 0, back)
+        """SIGTERM, and as `kill`; it must end with 0, or of the signal if it does not listen yet."""
+        self._end(signal.SIGTERM, {0, -signal.SIGTERM}, back)
 
     def freeze(self) -> None:
         """SIGSTOP."""
@@ -83,18 +83,19 @@ class Slot:
         if self._worker is not None:
             self._worker.send(number)
 
-    def _end(self, how: signal.Signals, status: int, back: float) -> None:
+    def _end(self, how: signal.Signals, statuses: set[int], back: float) -> None:
         worker = self._worker
         if worker is None or worker.process.poll() is not None:
             return
-        self._told = status
+        self._told = statuses
         worker.send(how)
         deadline = time.monotonic() + _STOP_SECONDS
         while (found := worker.process.poll()) is None:
             if time.monotonic() > deadline:
                 self._on_odd_end(OddEnd(self.number, None, _tail(worker)))
                 worker.kill()
-                found = self._told = -signal.SIGKILL
+                found = -signal.SIGKILL
+                self._told = {found}
                 break
             time.sleep(0.02)
         self._ended(found)
@@ -104,7 +105,7 @@ class Slot:
         worker, self._worker = self._worker, None
         assert worker is not None, "nobody ended"
         self._due = time.monotonic() + _AGAIN_SECONDS
-        if status not in {self._told, FENCED}:
+        if status not in {*self._told, FENCED}:
             self._on_odd_end(OddEnd(self.number, status, _tail(worker)))
         with self._log.open("a") as log:
             log.write(f"{worker.errors}=== ended with {status}\n")

@@ -1,10 +1,13 @@
 """A network between clients and servers that a test can spoil: links of TCP on 127.0.0.1, each on a port of its own."""
 
 import asyncio
+import socket
+import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from streams.embedded import free_port
 
@@ -21,6 +24,7 @@ class Link:
         self._cut = False
         self._delay = 0.0
         self._open: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
 
     # -- what can be done to it
 
@@ -30,7 +34,7 @@ class Link:
         def cut() -> None:
             self._cut = True
             for writer in self._open:
-                writer.transport.abort()
+                _reset(writer)
 
         self._do(cut)
 
@@ -74,9 +78,17 @@ class Link:
     # -- what it does, in the proxy's thread
 
     async def listen(self) -> None:
+        """Take connections from now on."""
         self._requests.set()
         self._answers.set()
-        await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+
+    def close(self) -> None:
+        """Take no more connections, and reset those that there are."""
+        if self._server is not None:
+            self._server.close()
+        for writer in self._open:
+            _reset(writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -84,7 +96,7 @@ class Link:
                 raise ConnectionResetError
             their_reader, their_writer = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
-            writer.transport.abort()
+            _reset(writer)
             return
         ends = {writer, their_writer}
         self._open |= ends
@@ -114,28 +126,40 @@ class Link:
             pass
 
 
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """End a connection with RST, as a firewall or a crashed machine does: what was on its way is lost."""
+    linger_not = struct.pack("ii", 1, 0)
+    with suppress(OSError):  # it has just ended by itself
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_not)
+    writer.transport.abort()
+
+
 class Proxy:
     """Links, served by a thread. `with Proxy() as proxy:`; at the end of the block all connections are gone."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._links: list[Link] = []
 
     def link(self, target: int) -> Link:
         """A new link to a port, which need not listen yet. Raises OSError when somebody has just taken its own."""
         link = Link(self._loop, target)
-        asyncio.run_coroutine_threadsafe(link.listen(), self._loop).result(10)
+        self._run(link.listen())
+        self._links.append(link)
         return link
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
-        tasks = asyncio.all_tasks(self._loop)
-        for task in tasks:
+    def _run(self, what: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(what, self._loop).result(10)
+
+    async def _close(self) -> None:
+        for link in self._links:
+            link.close()
+        connections = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in connections:
             task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        self._loop.run_until_complete(asyncio.sleep(0))
-        self._loop.close()
+        await asyncio.gather(*connections, return_exceptions=True)
+        await asyncio.sleep(0)  # what was aborted is closed in the next turn
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -144,5 +168,7 @@ class Proxy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._run(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        self._loop.close()

@@ -173,6 +173,11 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
             self._next[key] = offset
         self._epochs[number] = epoch
 
+    async def in_group(self) -> bool:
+        """Ask the group: this worker is a member, and nothing is being assigned anew."""
+        found: bool = await self.call_thread(self._watch.confirm, self._ensure_consumer())
+        return found
+
     async def committed(self, topic: str, number: int) -> int | None:
         """The group's committed offset."""
         found: int | None = await self.call_thread(self._ensure_consumer().committed, TopicPartition(topic, number))

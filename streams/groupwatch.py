@@ -52,6 +52,14 @@ class GroupWatch:
             self.hear(exc)
             consumer._client.force_metadata_update()  # noqa: SLF001 - what was known may have been incomplete
 
+    async def confirm(self, consumer: Any) -> bool:
+        """Ask the group, now, whether this worker is a member and nothing is being assigned anew. Raises KafkaError."""
+        coordinator = consumer._coordinator  # noqa: SLF001
+        if not coordinator.member_id:
+            return False
+        known: bool = await coordinator._do_heartbeat()  # noqa: SLF001
+        return known and not coordinator.need_rejoin(consumer._subscription.subscription)  # noqa: SLF001
+
     @property
     def frozen(self) -> float:
         """Seconds for which this process stood still, if others may have its partitions by now; else 0."""

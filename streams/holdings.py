@@ -127,6 +127,7 @@ class Holdings:
         try:
             await work
         except Exception as exc:  # noqa: BLE001 - a bug must not skip events: the process ends, the batch comes again
+            partition.pause()
             if not partition.dropped:
                 self._end(partition, exc)
 

@@ -70,9 +70,10 @@ class Partition:
         self.pipeline = await self._takeover.patiently()
 
     async def _start(self) -> None:
-        self.live = self._granted and await self._seek() and self._granted
-        if self.live:
-            self._report.live(self._need())
+        if self.pipeline is not None:  # else opening has ended the worker
+            self.live = self._granted and await self._seek() and self._granted
+            if self.live:
+                self._report.live(self.pipeline)
 
     async def _seek(self) -> bool:
         """Fetch from the durable positions on. False when the partition was just taken away."""

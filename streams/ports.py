@@ -25,6 +25,10 @@ Fatal = Callable[[int, str], None]
 """Ends the process: exit status, and one line that says why."""
 
 
+STEP_SECONDS = 30.0
+"""No single step may take longer: its outcome is unknown then."""
+
+
 class Writer(Protocol):
     """Writes for one partition number."""
 
@@ -48,6 +52,9 @@ class Intake(Protocol):
     def away(self) -> bool:
         """No broker answers for the group."""
 
+    async def in_group(self) -> bool:
+        """Ask the group: this worker is a member, and nothing is being assigned anew."""
+
     async def committed(self, topic: str, number: int, /) -> int | None:
         """The group's committed offset."""
 
@@ -55,7 +62,7 @@ class Intake(Protocol):
         """The offset of the oldest record there is."""
 
     async def seek_exact(self, number: int, positions: Mapping[str, int], epoch: int, /) -> None:
-        """Fetch from these offsets on, by topic; batches name the `epoch`. IllegalStateError: taken away meanwhile."""
+        """Fetch from these offsets on, by topic; batches name the `epoch`. Raises IllegalStateError: not ours now."""
 
     def ends(self, number: int, topics: Iterable[str], /) -> dict[str, tuple[int, int]]:
         """Per topic: (end offset, when the broker said so in epoch ms); topics it has not told of are left out."""

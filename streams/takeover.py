@@ -1,19 +1,20 @@
 """Taking a partition number over. The order is what exactly-once rests on.
 
-Open the writer (which fences the previous owner), write the fence, read the changelog to it, rebuild the timers, find
-the positions. Then, and only then, may events be fetched and taken.
+Ask the group whether the partition is ours at all: a worker that was away for long, and does not know it, would fence
+the owner. Open the writer (which fences the previous owner), write the fence, read the changelog to it, rebuild the
+timers, find the positions. Then, and only then, may events be fetched and taken.
 """
 
 import asyncio
 import logging
 
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import IllegalGenerationError, KafkaConnectionError, KafkaError
 
 from streams.changelog import fence_record
 from streams.errors import StopError
 from streams.mark import Mark, Position
 from streams.pipeline import Pipeline
-from streams.ports import Means, Writer
+from streams.ports import STEP_SECONDS, Means, Writer
 from streams.positions import go_on_from
 from streams.refusals import refusal
 from streams.reporting import Report
@@ -56,6 +57,9 @@ class Takeover:
         means, loop = self._means, asyncio.get_running_loop()
         began = loop.time()
         self._report.restoring()
+        async with asyncio.timeout(STEP_SECONDS):
+            if not await means.intake.in_group():
+                raise IllegalGenerationError("the group assigns its partitions anew")
         await self._writer.open()
         token = means.new_token()
         await self._writer.write([(*fence_record(token), [])], {}, {})
@@ -63,7 +67,8 @@ class Takeover:
         mark = await means.read_changelog(self._number, token, core.states.restore, self._report.read_back)
         core.states.ready()
         pipeline = Pipeline(core, means.flood, wall=means.settings.clock == "wall")
-        positions = await self._positions(mark)
+        async with asyncio.timeout(STEP_SECONDS):
+            positions = await self._positions(mark)
         if mark:
             pipeline.seek(positions, mark.now, mark.live_from)
         else:

@@ -7,88 +7,30 @@ before their mark. Whatever is written again after a crash is written with the s
 """
 
 import asyncio
-import logging
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka import TopicPartition
+from aiokafka.errors import (
+    IllegalOperation,
+    InvalidProducerEpoch,
+    KafkaConnectionError,
+    KafkaError,
+    NodeNotReadyError,
+    ProducerFenced,
+)
+from aiokafka.protocol.transaction import EndTxnRequest
 
 from streams.errors import FencedError
-from streams.ports import Row, Writer
+from streams.ports import STEP_SECONDS, Row, Writer
+from streams.producing import Producing
 from streams.settings import Settings
-
-log = logging.getLogger(__name__)
 
 TRANSACTION_MS = 15_000
 """A transaction of a frozen worker is ended by the broker after this, and holds up readers no longer."""
-STEP_SECONDS = 30.0
-"""No step of a batch may take longer: then the outcome is unknown, and the partition is taken over anew."""
 
 
-class _Producing:
-    """What both have in common: a producer, and sending rows as whole record batches."""
-
-    def __init__(self, settings: Settings, number: int, partitions: Mapping[str, int], **options: Any) -> None:
-        self.settings = settings
-        self.number = number
-        self._partitions = partitions
-        self._options = options
-        self._producer: AIOKafkaProducer | None = None
-
-    @property
-    def producer(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            raise RuntimeError("the writer is not open")
-        return self._producer
-
-    async def open(self) -> None:
-        self._producer = AIOKafkaProducer(
-            **self.settings.client_options(),
-            acks="all",
-            linger_ms=0,
-            retry_backoff_ms=5,
-            max_batch_size=1 << 20,
-            max_request_size=64 << 20,
-            request_timeout_ms=int(STEP_SECONDS * 1000),
-            **self._options,
-        )
-        try:
-            await asyncio.wait_for(self._producer.start(), STEP_SECONDS)
-        except (ProducerFenced, InvalidProducerEpoch) as exc:
-            raise FencedError(str(exc)) from exc
-
-    async def close(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            try:
-                await asyncio.wait_for(producer.stop(), 2)
-            except Exception as exc:  # noqa: BLE001 - it is broken already; its connections must go all the same
-                log.debug("closing the producer of partition %d: %r", self.number, exc)
-                with suppress(Exception):
-                    await producer.client.close()
-
-    async def send(self, topic: str, rows: Iterable[Row]) -> list["asyncio.Future[Any]"]:
-        """Hand the rows to the producer as record batches; the futures tell what became of each."""
-        producer = self.producer
-        partition = self.number % self._partitions.get(topic, self.number + 1)
-        sent: list[asyncio.Future[Any]] = []
-        batch = producer.create_batch()
-        for key, value, headers in rows:
-            if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
-                batch.close()
-                sent.append(await producer.send_batch(batch, topic, partition=partition))
-                batch = producer.create_batch()
-                if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
-                    raise ValueError(f"a record for {topic} is too large to be sent")
-        if batch.record_count():
-            batch.close()
-            sent.append(await producer.send_batch(batch, topic, partition=partition))
-        return sent
-
-
-class TransactionalWriter(_Producing):
+class TransactionalWriter(Producing):
     """One transaction per batch; the transactional id is the partition number's."""
 
     def __init__(self, settings: Settings, number: int, partitions: Mapping[str, int]) -> None:
@@ -100,6 +42,30 @@ class TransactionalWriter(_Producing):
             transactional_id=settings.transactional_id(number),
             transaction_timeout_ms=TRANSACTION_MS,
         )
+        self._unanswered = False
+
+    async def open(self) -> None:
+        self._unanswered = False
+        await super().open()
+        self._watch_ends(self.producer.client)
+
+    def _watch_ends(self, client: Any) -> None:
+        """Aiokafka asks again when it gets no answer to the end of a transaction.
+
+        The first request may still be on its way, and would end the next transaction of this epoch halfway.
+        """
+        send = client.send
+
+        async def watched(node: int, request: Any, **options: Any) -> Any:
+            try:
+                return await send(node, request, **options)
+            except NodeNotReadyError:  # nothing was sent
+                raise
+            except KafkaError:
+                self._unanswered |= isinstance(request, EndTxnRequest)
+                raise
+
+        client.send = watched
 
     async def write(self, states: list[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int]) -> None:
         try:
@@ -127,6 +93,8 @@ class TransactionalWriter(_Producing):
         for future in sent:
             await future  # commit_transaction succeeds although a batch has failed
         await producer.commit_transaction()
+        if self._unanswered:
+            raise KafkaConnectionError("the end of the transaction was not answered at once: it may come twice")
 
     def _cause(self) -> BaseException | None:
         """The fencing that another error hides: it ends the producer's sender first."""
@@ -137,7 +105,7 @@ class TransactionalWriter(_Producing):
         return None
 
 
-class AcknowledgedWriter(_Producing):
+class AcknowledgedWriter(Producing):
     """Without transactions. The group's offsets are the caller's to commit, afterwards.
 
     `check` raises `FencedError` when somebody else may have the partition: no broker would refuse what is sent then.

@@ -1,0 +1,284 @@
+"""Handing partition numbers over, in virtual time: after a revocation nothing is sent for what may be another's."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+from aiokafka.errors import RequestTimedOutError
+
+from streams.batch import Batch
+from streams.errors import FencedError, StopError
+from streams.holdings import Holdings
+from streams.partition import Partition
+from tests.support.delivery import Wiring
+from tests.support.virtual import virtually
+
+
+class Worker:
+    """What Faust does with the holdings of a worker."""
+
+    def __init__(self, delivery: str = "exactly_once") -> None:
+        self.wiring = Wiring(delivery)
+        self.ends: list[tuple[int, str]] = []
+        self.holdings = Holdings(
+            lambda number: Partition(number, self.wiring.means), lambda code, message: self.ends.append((code, message))
+        )
+
+    async def take_over(self, numbers: set[int], generation: int) -> bool:
+        self.holdings.grant(generation)
+        return await self.holdings.take_over(numbers, generation, lambda: self.wiring.step("resume", -1))
+
+    async def rebalance(self, numbers: set[int], generation: int) -> bool:
+        await self.holdings.drain(3)
+        return await self.take_over(numbers, generation)
+
+    @property
+    def live(self) -> set[int]:
+        return {number for number, partition in self.holdings.held.items() if partition.live}
+
+    def fetch(self, number: int, offset: int = 0) -> Batch:
+        return self.wiring.fetch(number, self.holdings.held[number].epoch, offset=offset)
+
+
+def background(work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+    return asyncio.get_running_loop().create_task(work)
+
+
+# --- taking over -----------------------------------------------------------------------------------------------------
+
+
+def test_seeking_comes_last() -> None:
+    """What was fetched before is dropped by Faust when its flow stops, and would be missing after a seek."""
+
+    async def scenario() -> None:
+        worker = Worker()
+        assert await worker.rebalance({0, 1}, 5)
+        assert worker.live == {0, 1}
+        steps = worker.wiring.taken("open", "read", "resume", "seek")
+        assert steps == ["open", "open", "read", "read", "resume", "seek", "seek"]
+
+    virtually(scenario())
+
+
+def test_what_stays_ours_from_one_generation_to_the_next_is_kept() -> None:
+    async def scenario() -> None:
+        worker = Worker()
+        await worker.rebalance({0, 1}, 5)
+        await worker.holdings.apply(worker.fetch(0))
+        before, epoch = worker.holdings.held[0], worker.holdings.held[0].epoch
+        worker.wiring.steps.clear()
+        await worker.rebalance({0, 2}, 6)
+        assert worker.holdings.held[0] is before
+        assert worker.live == {0, 2}
+        assert [number for name, number in worker.wiring.steps if name == "open"] == [2]
+        assert [number for name, number in worker.wiring.steps if name == "close"] == [1]
+        assert before.epoch != epoch  # it seeks again, to behind the batch
+        assert {number: at["carts"] for number, at, _ in worker.wiring.seeks[-2:]} == {0: 1, 2: 0}
+
+    virtually(scenario())
+
+
+@pytest.mark.parametrize("generation", [5, 7, 4])
+def test_what_another_may_have_had_meanwhile_is_taken_over_anew(generation: int) -> None:
+    async def scenario() -> None:
+        worker = Worker()
+        await worker.rebalance({0}, 5)
+        before = worker.holdings.held[0]
+        worker.wiring.steps.clear()
+        await worker.rebalance({0}, generation)
+        assert worker.holdings.held[0] is not before
+        assert worker.wiring.taken("close", "open", "read") == ["close", "open", "read"]
+        assert worker.live == {0}
+
+    virtually(scenario())
+
+
+def test_records_fetched_for_an_earlier_owner_are_not_applied() -> None:
+    async def scenario() -> None:
+        worker = Worker()
+        await worker.rebalance({0}, 5)
+        old = worker.fetch(0)
+        await worker.rebalance({0}, 7)
+        await worker.holdings.apply(old)
+        await worker.holdings.apply(worker.wiring.fetch(1, 1))
+        assert worker.wiring.mark(0) is None
+        await worker.holdings.apply(worker.fetch(0))
+        assert worker.wiring.mark(0) is not None
+
+    virtually(scenario())
+
+
+# --- handing over ----------------------------------------------------------------------------------------------------
+
+
+def test_the_group_waits_for_a_batch_in_flight() -> None:
+    async def scenario() -> None:
+        worker = Worker()
+        await worker.rebalance({0}, 5)
+        held = asyncio.Event()
+        worker.wiring.plans["write"] = [held]
+        applying = background(worker.holdings.apply(worker.fetch(0)))
+        await asyncio.sleep(1)
+        draining = background(worker.holdings.drain(3))
+        await asyncio.sleep(1)
+        assert not draining.done()
+        held.set()
+        await draining
+        await applying
+        assert worker.wiring.mark(0) is not None
+        assert await worker.take_over({0}, 6)
+        assert worker.wiring.taken("open") == ["open"]  # it is as durable says: kept
+
+    virtually(scenario())
+
+
+@pytest.mark.parametrize("step", ["write", "open", "read"])
+def test_once_drained_nothing_is_sent_for_a_partition_that_hangs(step: str) -> None:
+    """In a batch, or in a rebuild after one that failed: the group assigns it to another as soon as this returns."""
+
+    async def scenario() -> None:
+        worker = Worker()
+        await worker.rebalance({0, 1}, 5)
+        worker.wiring.plans["write"] = [asyncio.Event() if step == "write" else RequestTimedOutError()]
+        if step != "write":
+            worker.wiring.plans[step] = [asyncio.Event()]
+        applying = background(worker.holdings.apply(worker.fetch(0)))
+        await asyncio.sleep(1)
+        began = asyncio.get_running_loop().time()
+        await worker.holdings.drain(3)
+        assert asyncio.get_running_loop().time() - began < 3.1
+        taken = worker.wiring.taken()
+        assert taken[-1] == "close"
+        await asyncio.sleep(100)
+        assert applying.done()
+        assert worker.wiring.taken() == taken
+        assert worker.holdings.held.keys() == {1}
+        assert await worker.take_over({0, 1}, 6)
+        assert worker.live == {0, 1}
+        assert len(worker.wiring.taken("open")) == (3 if step == "write" else 4)  # 1 was kept
+        assert worker.ends == []
+
+    virtually(scenario())
+
+
+def test_a_revocation_ends_a_takeover_that_is_under_way() -> None:
+    async def scenario() -> None:
+        worker = Worker()
+        worker.wiring.plans["open"] = [asyncio.Event()]
+        taking = background(worker.take_over({0, 1}, 5))
+        await asyncio.sleep(1)
+        await worker.holdings.drain(3)
+        taken = worker.wiring.taken()
+        assert not await taking
+        await asyncio.sleep(100)
+        assert worker.wiring.taken() == taken
+        assert worker.live == set()
+        assert "resume" not in taken
+        assert await worker.take_over({0, 1}, 6)
+        assert worker.live == {0, 1}
+
+    virtually(scenario())
+
+
+def test_a_revocation_while_the_former_ones_are_let_go_opens_nothing() -> None:
+    async def scenario() -> None:
+        worker = Worker()
+        await worker.rebalance({0}, 5)
+        await worker.holdings.drain(3)
+        held = asyncio.Event()
+        worker.wiring.plans["close"] = [held]
+        taking = background(worker.take_over({1}, 6))
+        await asyncio.sleep(1)
+        await worker.holdings.drain(3)
+        worker.wiring.steps.clear()
+        held.set()
+        assert not await taking
+        await asyncio.sleep(100)
+        assert worker.wiring.taken() == []
+        assert worker.holdings.held == {}
+
+    virtually(scenario())
+
+
+def test_a_takeover_that_is_overtaken_leaves_nothing_behind() -> None:
+    """As when the worker stops: what it waits for is cancelled."""
+
+    async def scenario() -> None:
+        worker = Worker()
+        worker.wiring.plans["read"] = [asyncio.Event()]
+        taking = background(worker.take_over({0, 1}, 5))
+        await asyncio.sleep(1)
+        taking.cancel()
+        await asyncio.wait((taking,))
+        taken = worker.wiring.taken()
+        assert taken[-2:] == ["close", "close"]
+        await asyncio.sleep(100)
+        assert worker.wiring.taken() == taken
+        assert worker.holdings.held == {}
+
+    virtually(scenario())
+
+
+def test_stopping_tells_the_group_and_lets_everything_go() -> None:
+    async def scenario() -> None:
+        worker = Worker("at_least_once")
+        await worker.rebalance({0, 1}, 5)
+        await worker.holdings.apply(worker.fetch(0))
+        await worker.holdings.apply(worker.fetch(0, offset=1))
+        await worker.holdings.stop(5)
+        assert sorted(commit["carts"] for commit in worker.wiring.commits) == [0, 1, 2]
+        assert worker.wiring.taken()[-2:] == ["close", "close"]
+        assert worker.holdings.held == {}
+
+    virtually(scenario())
+
+
+# --- what ends the worker --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "end"),
+    [
+        (FencedError("epoch 4"), (75, "partition 0 has another owner: epoch 4")),
+        (StopError("the topic is gone"), (1, "the topic is gone")),
+        (ZeroDivisionError("oh"), (70, "partition 0: ZeroDivisionError: oh")),
+    ],
+)
+@pytest.mark.parametrize("step", ["open", "write"])
+def test_what_ends_the_worker(error: Exception, end: tuple[int, str], step: str) -> None:
+    async def scenario() -> None:
+        worker = Worker()
+        worker.wiring.plans[step] = [error]
+        await worker.rebalance({0}, 5)
+        if step == "write":
+            await worker.holdings.apply(worker.fetch(0))
+        assert worker.ends == [end]
+        taken = worker.wiring.taken()
+        await worker.holdings.tick()
+        assert worker.wiring.taken() == taken
+        assert worker.live == set()
+
+    virtually(scenario())
+
+
+def test_what_goes_wrong_with_a_dropped_partition_harms_nobody() -> None:
+    class Stubborn(asyncio.Event):
+        async def wait(self) -> bool:  # type: ignore[override]
+            try:
+                await super().wait()
+            except asyncio.CancelledError:
+                raise FencedError("the new owner is there") from None
+            return True
+
+    async def scenario() -> None:
+        worker = Worker()
+        await worker.rebalance({0}, 5)
+        worker.wiring.plans["write"] = [Stubborn()]
+        applying = background(worker.holdings.apply(worker.fetch(0)))
+        await asyncio.sleep(1)
+        await worker.rebalance(set(), 6)
+        await applying
+        assert worker.ends == []
+
+    virtually(scenario())

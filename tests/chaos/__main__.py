@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -44,6 +45,13 @@ def _kinds(_context: click.Context, _parameter: click.Parameter, text: str) -> t
 @click.option("--events", type=click.IntRange(100), default=1500, show_default=True, help="Per fault.")
 @click.option("--customers", type=click.IntRange(10), default=300, show_default=True)
 @click.option("--session", type=click.FloatRange(1), default=3.0, show_default=True, help="Session time-out, seconds.")
+@click.option(
+    "--delivery",
+    type=click.Choice(["exactly_once", "at_least_once"]),
+    default="exactly_once",
+    show_default=True,
+    help="At least once, messages may be repeated, and nothing else.",
+)
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write every fault here, too.")
 @click.option("--logs", type=click.Path(file_okay=False, path_type=Path), help="Keep what workers say; else if wrong.")
 def chaos(
@@ -58,6 +66,7 @@ def chaos(
     events: int,
     customers: int,
     session: float,
+    delivery: str,
     file: Path | None,
     logs: Path | None,
 ) -> None:
@@ -66,7 +75,7 @@ def chaos(
         logging.getLogger(name).setLevel(logging.CRITICAL)
     planned = plan(seed, faults, workers=workers, brokers=int(brokers), session=session, kinds=kinds)
     rounds = [(n, found) for n, found in _cut(planned, each) if not only or n in only]
-    load = Load(events, customers, partitions)
+    load = Load(events, customers, partitions, delivery)
     folder = logs or Path(tempfile.mkdtemp(prefix="offbeat-chaos-"))
     outcomes: list[tuple[int, Outcome]] = []
     try:
@@ -114,7 +123,7 @@ def _play(
         def say(text: str, number: int = number, numbers: Iterator[int] = numbers) -> None:
             _say(f"round {number}, fault {next(numbers)}: {text}")
 
-        whole = Load(load.events * (len(faults) + 1), load.customers, load.partitions)
+        whole = replace(load, events=load.events * (len(faults) + 1))
         world.folder = place
         outcome = play(world, faults, seed=1000 * seed + number, load=whole, session=session, folder=place, say=say)
         count += len(faults)

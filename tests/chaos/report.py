@@ -6,7 +6,7 @@ from typing import Any
 from tests.chaos.plan import KINDS
 from tests.chaos.round import Done, Outcome
 
-_HEAD = ("fault", "times", "lost", "repeated", "wrong state", "longest pause")
+_HEAD = ("fault", "times", "lost", "repeated", "wrong message", "wrong state", "longest pause")
 
 
 def table(outcomes: Sequence[Outcome]) -> list[str]:
@@ -32,22 +32,24 @@ def _row(kind: str, outcomes: Sequence[Outcome]) -> tuple[str, ...] | None:
     return kind, str(len(done)), *map(str, _numbers(hit)), f"{max(one.pause for one in done):.1f} s"
 
 
-def _numbers(outcomes: Sequence[Outcome]) -> tuple[int, int, int]:
-    """Lost, repeated, wrong states."""
+def _numbers(outcomes: Sequence[Outcome]) -> tuple[int, int, int, int]:
+    """Lost, repeated, wrong messages, wrong states."""
     found = [outcome.difference for outcome in outcomes]
-    return sum(d.lost.total() for d in found), sum(d.extra.total() for d in found), sum(len(d.wrong) for d in found)
+    counters = [[d.lost.total(), d.repeated.total(), d.foreign.total(), len(d.wrong)] for d in found]
+    lost, repeated, foreign, wrong = (sum(column) for column in zip([0] * 4, *counters, strict=True))
+    return lost, repeated, foreign, wrong
 
 
 def summary(number: int, outcome: Outcome) -> str:
     """A round in one line."""
-    lost, extra, wrong = _numbers([outcome])
+    lost, repeated, foreign, wrong = _numbers([outcome])
     stuck = [f"partitions {outcome.stuck} were not worked off"] if outcome.stuck else []
     slow = [f"{done.fault.kind}: {done.stuck} late" for done in outcome.done if done.stuck]
     odd = [f"worker {end.slot} ended with {end.status}" for end in outcome.odd_ends]
     told = ", ".join(("right" if outcome.right else "WRONG", *stuck, *slow, *odd))
     return (
-        f"round {number}: {told}: {outcome.messages} messages, {lost} lost, {extra} repeated, {wrong} states wrong; "
-        f"{outcome.starts} starts of workers, longest pause {outcome.pause:.1f} s"
+        f"round {number}: {told}: {outcome.messages} messages, {lost} lost, {repeated} repeated, {foreign} wrong; "
+        f"{wrong} states wrong; {outcome.starts} starts of workers, longest pause {outcome.pause:.1f} s"
     )
 
 
@@ -55,7 +57,8 @@ def details(outcome: Outcome) -> str:
     """All that is wrong with a round."""
     found = outcome.difference
     lines = [f"lost {count}: {message}" for message, count in found.lost.items()]
-    lines += [f"repeated {count}: {message}" for message, count in found.extra.items()]
+    lines += [f"repeated {count}: {message}" for message, count in found.repeated.items()]
+    lines += [f"wrong {count}: {message}" for message, count in found.foreign.items()]
     lines += [f"state {key!r}:\n  is        {is_}\n  should be {due}" for key, (is_, due) in found.wrong.items()]
     lines += [f"worker {end.slot} ended with {end.status}:\n{end.last_lines}" for end in outcome.odd_ends]
     return "\n".join(lines) + "\n"
@@ -67,13 +70,14 @@ def as_json(options: dict[str, Any], outcomes: Sequence[tuple[int, Outcome]]) ->
 
 
 def _round(number: int, outcome: Outcome) -> dict[str, Any]:
-    lost, extra, wrong = _numbers([outcome])
+    lost, repeated, foreign, wrong = _numbers([outcome])
     return {
         "round": number,
         "right": outcome.right,
         "messages": outcome.messages,
         "lost": lost,
-        "repeated": extra,
+        "repeated": repeated,
+        "wrong_messages": foreign,
         "wrong_states": wrong,
         "stuck": outcome.stuck,
         "worker_starts": outcome.starts,

@@ -27,11 +27,12 @@ _BEYOND_SECONDS = 4.0
 
 @dataclass(frozen=True)
 class Load:
-    """What flows in a round."""
+    """What flows in a round, and how it is delivered."""
 
     events: int
     customers: int = 300
     partitions: int = 4
+    delivery: str = "exactly_once"
 
 
 @dataclass
@@ -61,11 +62,14 @@ class Outcome:
     """That had to come out."""
     starts: int
     """Of workers."""
+    delivery: str = "exactly_once"
 
     @property
     def right(self) -> bool:
-        """Whether it is that of an undisturbed run, and no worker ended as it should not."""
-        return not (self.difference.lines() or self.stuck or self.odd_ends or any(done.stuck for done in self.done))
+        """Whether it is what the delivery promises, and no worker ended as it should not."""
+        found = self.difference
+        wrong = found.lost or found.foreign or found.wrong or (found.repeated and self.delivery == "exactly_once")
+        return not (wrong or self.stuck or self.odd_ends or any(done.stuck for done in self.done))
 
     @property
     def pause(self) -> float:
@@ -85,7 +89,7 @@ def play(
 ) -> Outcome:
     """Run a round. Raises BrokerStartError, and RuntimeError when the brokers do not take the load."""
     log = invented(folder / f"log-{seed}.jsonl", seed, events=load.events, customers=load.customers)
-    settings = {"partitions": str(load.partitions), "session_timeout": f"{session:g}s"}
+    settings = {"partitions": str(load.partitions), "session_timeout": f"{session:g}s", "delivery": load.delivery}
     with world.deployment(**settings) as to:
         expected = pure(log, to)
         rows = portions(read_log(log).lines(), to.settings, _PORTION)
@@ -106,7 +110,7 @@ def play(
             pauses = watch.pauses
         attribute(pauses, done)
         found = difference(to, expected)
-    return Outcome(seed, done, found, stuck, world.odd_ends.copy(), expected.count, starts)
+    return Outcome(seed, done, found, stuck, world.odd_ends.copy(), expected.count, starts, load.delivery)
 
 
 def _disturb(world: World, watch: Watch, feed: Feed, fault: Fault, share: float, say: Callable[[str], None]) -> Done:

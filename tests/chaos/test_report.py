@@ -18,14 +18,24 @@ def done(kind: str, began: float = 0.0, pause: float = 0.0, stuck: list[int] | N
     return Done(Fault(kind, None, 1.0, 0, 0, 0.0), began, stuck or [], pause)
 
 
-def outcome(*faults: Done, lost: int = 0, extra: int = 0, wrong: int = 0, odd: OddEnd | None = None) -> Outcome:
+def counter(count: int) -> Counter[Written]:
+    return Counter({MESSAGE: count} if count else {})
+
+
+def outcome(
+    *faults: Done,
+    lost: int = 0,
+    repeated: int = 0,
+    foreign: int = 0,
+    wrong: int = 0,
+    odd: OddEnd | None = None,
+    delivery: str = "exactly_once",
+) -> Outcome:
     states: dict[bytes, tuple[Customer | None, Customer | None]] = {
         b"c%d" % n: (None, Customer()) for n in range(wrong)
     }
-    difference = Difference(
-        Counter({MESSAGE: lost} if lost else {}), Counter({MESSAGE: extra} if extra else {}), states
-    )
-    return Outcome(1, list(faults), difference, [], [odd] if odd else [], 50, 3)
+    difference = Difference(counter(lost), counter(repeated), counter(foreign), states)
+    return Outcome(1, list(faults), difference, [], [odd] if odd else [], 50, 3, delivery)
 
 
 def cells(line: str) -> list[str]:
@@ -34,22 +44,29 @@ def cells(line: str) -> list[str]:
 
 def test_the_table() -> None:
     first = outcome(done("worker-kill", pause=2.0), done("broker-kill", pause=4.0), done("worker-kill", pause=3.0))
-    second = outcome(done("broker-kill"), lost=1, extra=2, wrong=3)
+    second = outcome(done("broker-kill"), lost=1, repeated=2, foreign=4, wrong=3)
     head, rule, *rows = table([first, second])
-    assert cells(head) == ["fault", "times", "lost", "repeated", "wrong state", "longest pause"]
+    assert cells(head) == ["fault", "times", "lost", "repeated", "wrong message", "wrong state", "longest pause"]
     assert set(rule) == {"|", "-"}
     assert [cells(row) for row in rows] == [
-        ["worker-kill", "2", "0", "0", "0", "3.0 s"],
-        ["broker-kill", "2", "1", "2", "3", "4.0 s"],
-        ["all", "4", "1", "2", "3", "4.0 s"],
+        ["worker-kill", "2", "0", "0", "0", "0", "3.0 s"],
+        ["broker-kill", "2", "1", "2", "4", "3", "4.0 s"],
+        ["all", "4", "1", "2", "4", "3", "4.0 s"],
     ]
     assert len({len(line) for line in (head, rule, *rows)}) == 1
-    assert cells(table([])[-1]) == ["all", "0", "0", "0", "0", "0.0 s"]
+    assert cells(table([])[-1]) == ["all", "0", "0", "0", "0", "0", "0.0 s"]
 
 
 def test_a_round_is_right_only_if_nothing_is_wrong() -> None:
     assert outcome(done("worker-kill")).right
-    for wrong in (outcome(lost=1), outcome(extra=1), outcome(wrong=1), outcome(odd=OddEnd(1, 70, "crashed"))):
+    assert outcome(repeated=1, delivery="at_least_once").right
+    for wrong in (
+        outcome(lost=1),
+        outcome(repeated=1),
+        outcome(foreign=1, delivery="at_least_once"),
+        outcome(wrong=1),
+        outcome(odd=OddEnd(1, 70, "crashed")),
+    ):
         assert not wrong.right
         assert "WRONG" in summary(4, wrong)
     late = outcome(done("worker-kill", stuck=[2]))
@@ -62,7 +79,7 @@ def test_a_round_is_right_only_if_nothing_is_wrong() -> None:
 
 
 def test_details_name_everything() -> None:
-    told = details(outcome(lost=1, extra=2, wrong=1, odd=OddEnd(1, 70, "the last line")))
+    told = details(outcome(lost=1, repeated=2, foreign=3, wrong=1, odd=OddEnd(1, 70, "the last line")))
     for part in (
         "lost 1: ('triggers.cart'",
         "repeated 2: ('triggers.cart'",

@@ -84,8 +84,10 @@ class Difference:
     """How what a deployment's workers did differs from what should come out."""
 
     lost: Counter[Written]
-    extra: Counter[Written]
-    """Sent too often, or never to be sent."""
+    repeated: Counter[Written]
+    """Sent too often, each time the same."""
+    foreign: Counter[Written]
+    """Never to be sent."""
     wrong: dict[bytes, tuple[Customer | None, Customer | None]]
     """Customers whose state is another one: as it is, and as it should be; None: there is none."""
 
@@ -94,27 +96,30 @@ class Difference:
         told = []
         if self.lost:
             told.append(f"{self.lost.total()} missing: {next(iter(self.lost))}")
-        if self.extra:
-            told.append(f"{self.extra.total()} too many: {next(iter(self.extra))}")
+        if extra := self.foreign + self.repeated:
+            told.append(f"{extra.total()} too many: {next(iter(extra))}")
         if self.wrong:
             key, (found, expected) = next(iter(self.wrong.items()))
             told.append(f"{len(self.wrong)} states: {key!r}\n{found}\n{expected}")
         return told
 
 
-def difference(to: Deployment, expected: Expected, *, repeats: bool = False) -> Difference:
-    """Compare what was sent and what is remembered with the pure core's; `repeats`: messages may have come again."""
+def difference(to: Deployment, expected: Expected) -> Difference:
+    """Compare what was sent and what is remembered with the pure core's."""
     found = written(to)
-    if repeats:
-        found = Counter(dict.fromkeys(found, 1))
-        assert set(expected.messages.values()) <= {1}
+    extra = found - expected.messages
+    foreign = Counter({message: count for message, count in extra.items() if message not in expected.messages})
     remembered, due = states(to.broker, to.settings), expected.states
-    keys = remembered.keys() | due.keys()
-    wrong = {key: (remembered.get(key), due.get(key)) for key in sorted(keys) if remembered.get(key) != due.get(key)}
-    return Difference(expected.messages - found, found - expected.messages, wrong)
+    keys = sorted(remembered.keys() | due.keys())
+    wrong = {key: (remembered.get(key), due.get(key)) for key in keys if remembered.get(key) != due.get(key)}
+    return Difference(expected.messages - found, extra - foreign, foreign, wrong)
 
 
 def assert_equal(to: Deployment, expected: Expected, *, repeats: bool = False) -> None:
-    """What was sent and what is remembered is what the pure core says."""
-    told = difference(to, expected, repeats=repeats).lines()
+    """What was sent and what is remembered is what the pure core says; `repeats`: messages may have come again."""
+    found = difference(to, expected)
+    if repeats:
+        assert set(expected.messages.values()) <= {1}
+        found.repeated.clear()
+    told = found.lines()
     assert not told, "\n".join(told)

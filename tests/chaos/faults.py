@@ -125,9 +125,8 @@ def _spoilt(links: list[Link], how: Callable[[Link], None]) -> Iterator[None]:
 
 def _node(fault: Fault, world: World) -> Node:
     assert fault.broker is not None, "a plan names the broker"
-    node = world.kafka.nodes[fault.broker]
-    node.start()  # it may still be on its way back from the fault before
-    return node
+    world.mend()  # it may still be on its way back from the fault before
+    return world.kafka.nodes[fault.broker]
 
 
 def _links(fault: Fault, world: World) -> list[Link]:

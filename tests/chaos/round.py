@@ -103,7 +103,7 @@ def play(
             world.rest(1)
             _wait_until_well(world, watch)
             done = [_disturb(world, watch, feed, fault, share, say) for fault in faults]
-            world.kafka.start()
+            world.mend()
             feed.finish()
             stuck = _wait_for_quiet(world, watch, feed, to)
             starts = sum(slot.starts for slot in world.slots)
@@ -130,7 +130,7 @@ def _disturb(world: World, watch: Watch, feed: Feed, fault: Fault, share: float,
 def _wait_until_well(world: World, watch: Watch) -> list[int]:
     """Return when nothing is left to do; else the partition numbers that have, after a long time."""
     deadline = time.monotonic() + _WELL_SECONDS
-    world.kafka.start()
+    world.mend()
     while (behind := watch.behind) and time.monotonic() < deadline:
         world.rest(0.1)
     return behind

@@ -103,6 +103,8 @@ class Node:
 
     def launch(self) -> None:
         """Start the JVM, without waiting. Does nothing when it runs."""
+        if self._child is not None and not self._child.alive:
+            self.kill()  # it has ended by itself
         if self._child is None:
             command = self._java.command("kafka.Kafka", str(self._settings))
             self._child = Child(command, leavings=self._folder)

@@ -162,6 +162,25 @@ def test_once_drained_nothing_is_sent_for_a_partition_that_hangs(step: str) -> N
     virtually(scenario())
 
 
+def test_a_batch_that_faust_breaks_off_is_not_trusted() -> None:
+    """Whether it is durable is not known, so its partition is not kept."""
+
+    async def scenario() -> None:
+        worker = Worker()
+        await worker.rebalance({0}, 5)
+        worker.wiring.plans["write"] = [asyncio.Event()]
+        applying = background(worker.holdings.apply(worker.fetch(0)))
+        await asyncio.sleep(1)
+        applying.cancel()
+        await asyncio.wait((applying,))
+        assert worker.live == set()
+        await worker.rebalance({0}, 6)
+        assert worker.wiring.taken("open", "write", "close") == ["open", "write", "close", "open"]
+        assert worker.live == {0}
+
+    virtually(scenario())
+
+
 def test_a_revocation_ends_a_takeover_that_is_under_way() -> None:
     async def scenario() -> None:
         worker = Worker()

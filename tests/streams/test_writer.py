@@ -1,0 +1,203 @@
+"""Writing on Apache Kafka while answers are lost or late: nothing is committed by halves, nothing after the end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaConnectionError, RequestTimedOutError
+from aiokafka.protocol.coordination import FindCoordinatorRequest
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnRequest, InitProducerIdRequest
+
+from streams.errors import FencedError
+from streams.ports import Row
+from streams.writer import TransactionalWriter
+from tests.support.brokers import ApacheKafka
+from tests.support.topics_io import read_all
+from tests.support.workers import Deployment, deploy
+
+Answer = Callable[[], Awaitable[Any]]
+
+
+class Network:
+    """Between our producers and the brokers. `handle` may keep a request, or its answer, to itself."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.requests: list[Any] = []
+        self.handle: Callable[[Any, Answer], Awaitable[Any]] = lambda _request, answer: answer()
+        really = AIOKafkaClient.send
+
+        async def send(client: AIOKafkaClient, node: int, request: Any, **options: Any) -> Any:
+            self.requests.append(request)
+            return await self.handle(request, lambda: really(client, node, request, **options))
+
+        monkeypatch.setattr(AIOKafkaClient, "send", send)
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Network:
+    return Network(monkeypatch)
+
+
+def writer_of(to: Deployment) -> TransactionalWriter:
+    return TransactionalWriter(to.settings, 0, {})
+
+
+def rows(*values: str) -> list[Row]:
+    return [(b"c", value.encode(), []) for value in values]
+
+
+def committed(to: Deployment) -> list[str]:
+    return [(record.value or b"").decode() for record in read_all(to.broker, [to.settings.changelog])]
+
+
+def test_an_end_that_is_not_answered_leaves_the_outcome_unknown(apache_kafka: ApacheKafka, network: Network) -> None:
+    """It took effect, only the answer was lost: aiokafka asks again, and would go on."""
+    to = deploy(apache_kafka)
+
+    async def scenario() -> None:
+        writer = writer_of(to)
+        await writer.open()
+        await writer.write(rows("one"), {}, {})
+        lost: list[Any] = []
+
+        async def lose(request: Any, answer: Answer) -> Any:
+            found = await answer()
+            if isinstance(request, EndTxnRequest) and not lost:
+                lost.append(request)
+                raise KafkaConnectionError("connection reset")
+            return found
+
+        network.handle = lose
+        with pytest.raises(KafkaConnectionError, match="it may come twice"):
+            await writer.write(rows("two"), {}, {})
+        await writer.close()
+        await writer.open()
+        await writer.write(rows("three"), {}, {})
+        await writer.close()
+
+    asyncio.run(scenario())
+    assert committed(to) == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize("anew", [True, False], ids=["a-new-epoch", "the-same-epoch"])
+def test_a_late_end_does_not_end_the_next_transaction(apache_kafka: ApacheKafka, network: Network, anew: bool) -> None:
+    """Of the same epoch it would, halfway: the reason why the writer is opened anew."""
+    to = deploy(apache_kafka)
+
+    async def scenario() -> None:
+        writer = writer_of(to)
+        await writer.open()
+        late: list[Answer] = []
+
+        async def delay(request: Any, answer: Answer) -> Any:
+            if isinstance(request, EndTxnRequest) and not late:
+                late.append(answer)
+                raise RequestTimedOutError
+            return await answer()
+
+        network.handle = delay
+        client = writer.producer.client
+        with pytest.raises(KafkaConnectionError):
+            await writer.write(rows("one"), {}, {})
+        first = writer.producer
+        if anew:
+            writer = writer_of(to)
+            await writer.open()
+        await writer.producer.begin_transaction()
+        for future in await writer.send(to.settings.changelog, rows("half")):
+            await future
+        assert client is first.client
+        answer = await late[0]()
+        assert (answer.error_code != 0) is anew
+        await writer.close()
+        await first.stop()
+
+    asyncio.run(scenario())
+    assert committed(to) == (["one"] if anew else ["one", "half"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "fails"),
+    [
+        (InitProducerIdRequest, None),
+        (ProduceRequest, None),
+        (EndTxnRequest, None),
+        (FindCoordinatorRequest, AddPartitionsToTxnRequest),
+        (FindCoordinatorRequest, EndTxnRequest),
+    ],
+)
+def test_a_closed_writer_sends_nothing_more(
+    apache_kafka: ApacheKafka, network: Network, kind: type, fails: type | None
+) -> None:
+    """Whatever it was waiting for when it was broken off: another one may have opened since.
+
+    `fails`: only once such a request has failed. aiokafka would send all of these again.
+    """
+    to = deploy(apache_kafka)
+
+    async def scenario() -> None:
+        writer, reached, held = writer_of(to), asyncio.Event(), asyncio.Event()
+
+        failed = fails is None
+
+        async def hold(request: Any, answer: Answer) -> Any:
+            nonlocal failed
+            if fails and isinstance(request, fails):
+                failed = True
+                raise RequestTimedOutError
+            if failed and not held.is_set() and isinstance(request, kind):
+                reached.set()
+                await held.wait()
+                raise RequestTimedOutError
+            return await answer()
+
+        network.handle = hold
+
+        async def work() -> None:
+            await writer.open()
+            await writer.write(rows("broken off"), {}, {})
+
+        working = asyncio.create_task(work())
+        await reached.wait()
+        working.cancel()
+        await asyncio.wait((working,))
+        await writer.close()
+        network.requests.clear()
+        held.set()
+        await asyncio.sleep(0.5)
+        assert network.requests == []
+
+        network.handle = lambda _request, answer: answer()
+        other = writer_of(to)
+        await other.open()
+        await other.write(rows("other"), {}, {})
+        await other.close()
+
+    asyncio.run(scenario())
+    assert committed(to) == ["other"]
+
+
+def test_who_opens_last_writes(apache_kafka: ApacheKafka) -> None:
+    to = deploy(apache_kafka)
+
+    async def scenario() -> None:
+        first, second = writer_of(to), writer_of(to)
+        await first.open()
+        await first.producer.begin_transaction()
+        for future in await first.send(to.settings.changelog, rows("open")):
+            await future
+        await second.open()
+        await second.write(rows("second"), {}, {})
+        await first.close()
+        await first.open()
+        with pytest.raises(FencedError):
+            await second.write(rows("fenced"), {}, {})
+        await first.write(rows("first"), {}, {})
+        await first.close()
+        await second.close()
+
+    asyncio.run(scenario())
+    assert committed(to) == ["second", "first"]

@@ -19,8 +19,6 @@ from tests.chaos.report import as_json, details, summary, table
 from tests.chaos.round import Load, Outcome, play
 from tests.chaos.world import World, make_world
 
-Rounds = list[tuple[int, tuple[Fault, ...]]]
-
 
 def _say(text: str) -> None:
     click.echo(f"{time.strftime('%H:%M:%S')} {text}", err=True)
@@ -80,17 +78,30 @@ def chaos(
     outcomes: list[tuple[int, Outcome]] = []
     try:
         with make_world(_made(folder / "world"), workers=workers, brokers=int(brokers)) as world:
-            for outcome in _play(world, rounds, seed, load, session, folder):
-                outcomes.append(outcome)
+            for number, found in rounds:
+                place = _made(folder / f"round-{number}")
+                outcome = _play(
+                    world,
+                    number,
+                    found,
+                    first=(number - 1) * each + 1,
+                    seed=seed,
+                    load=load,
+                    session=session,
+                    folder=place,
+                )
+                outcomes.append((number, outcome))
+                if outcome.right and logs is None:
+                    shutil.rmtree(place)
                 if file is not None:
                     file.write_text(json.dumps(as_json(_options(), outcomes), indent=1) + "\n")
     except KeyboardInterrupt:
         _say("interrupted")
     except (BrokerStartError, RuntimeError) as error:
         _say(f"given up: {error}")
-    found = [outcome for _, outcome in outcomes]
-    click.echo("\n".join(table(found)))
-    right = len(found) == len(rounds) and all(outcome.right for outcome in found)
+    ended = [outcome for _, outcome in outcomes]
+    click.echo("\n".join(table(ended)))
+    right = len(ended) == len(rounds) and all(outcome.right for outcome in ended)
     if right and logs is None:
         shutil.rmtree(folder)
     else:
@@ -113,26 +124,31 @@ def _cut(faults: Iterator[Fault], each: int) -> Iterator[tuple[int, tuple[Fault,
 
 
 def _play(
-    world: World, rounds: Rounds, seed: int, load: Load, session: float, folder: Path
-) -> Iterator[tuple[int, Outcome]]:
-    count = 0
-    for number, faults in rounds:
-        place = _made(folder / f"round-{number}")
-        numbers = itertools.count(count + 1)
+    world: World,
+    number: int,
+    faults: tuple[Fault, ...],
+    *,
+    first: int,
+    seed: int,
+    load: Load,
+    session: float,
+    folder: Path,
+) -> Outcome:
+    """A round, told line by line. `first`: the number of its first fault; `load`: its events are those of one fault."""
+    numbers = itertools.count(first)
 
-        def say(text: str, number: int = number, numbers: Iterator[int] = numbers) -> None:
-            _say(f"round {number}, fault {next(numbers)}: {text}")
+    def say(text: str) -> None:
+        _say(f"round {number}, fault {next(numbers)}: {text}")
 
-        whole = replace(load, events=load.events * (len(faults) + 1))
-        world.folder = place
-        outcome = play(world, faults, seed=1000 * seed + number, load=whole, session=session, folder=place, say=say)
-        count += len(faults)
-        _say(summary(number, outcome))
-        (place / "brokers.log").write_text(world.kafka.log_tail())
-        if not outcome.right:
-            (place / "wrong.txt").write_text(details(outcome))
-            _say(f"to repeat it: the same command with --only {number}; {place / 'wrong.txt'} tells what is wrong")
-        yield number, outcome
+    world.folder = folder
+    whole = replace(load, events=load.events * (len(faults) + 1))
+    outcome = play(world, faults, seed=1000 * seed + number, load=whole, session=session, folder=folder, say=say)
+    _say(summary(number, outcome))
+    (folder / "brokers.log").write_text(world.kafka.log_tail())
+    if not outcome.right:
+        (folder / "wrong.txt").write_text(details(outcome))
+        _say(f"to repeat it: the same command with --only {number}; {folder / 'wrong.txt'} tells what is wrong")
+    return outcome
 
 
 def _made(folder: Path) -> Path:

@@ -13,7 +13,7 @@ from tests.chaos.slot import OddEnd
 from tests.chaos.watch import Pause, Watch
 from tests.chaos.world import World
 from tests.support.invented import invented
-from tests.support.oracle import Difference, difference, pure
+from tests.support.oracle import Difference, difference, forget, pure
 from tests.support.workers import Deployment
 
 _PORTION = 20
@@ -110,6 +110,7 @@ def play(
             pauses = watch.pauses
         attribute(pauses, done)
         found = difference(to, expected)
+    forget()
     return Outcome(seed, done, found, stuck, world.odd_ends.copy(), expected.count, starts, load.delivery)
 
 

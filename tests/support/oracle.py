@@ -73,6 +73,11 @@ def pure(log: Path, to: Deployment) -> Expected:
     return Expected(messages, decided.states, decided.events)
 
 
+def forget() -> None:
+    """What came of the logs so far, which takes memory."""
+    _decided.cache_clear()
+
+
 def written(to: Deployment, *, committed: bool = True) -> Counter[Written]:
     """All decisions that a deployment's workers have sent."""
     topics = [name for name in to.settings.outputs if name != to.topic("dead-letters")]

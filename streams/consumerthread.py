@@ -17,6 +17,7 @@ from faust.types import TP
 from mode import Service
 
 from streams.batch import Batch, Span
+from streams.ending import Membership
 from streams.errors import FencedError
 from streams.groupwatch import GroupWatch
 from streams.positions import ANEW
@@ -45,6 +46,15 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
     def away(self) -> bool:
         """No broker answers for the group. Callable from any thread."""
         return self._watch.away
+
+    @property
+    def membership(self) -> Membership | None:
+        """In the group, if there is any. Callable from any thread."""
+        coordinator = self._consumer._coordinator if self._consumer is not None else None  # noqa: SLF001
+        if coordinator is None or not coordinator.member_id or coordinator.coordinator_id is None:
+            return None
+        broker = self._consumer._client.cluster.broker_metadata(coordinator.coordinator_id)  # noqa: SLF001
+        return Membership(broker.host, broker.port, coordinator.member_id) if broker is not None else None
 
     def check_awake(self) -> None:
         """Raises `FencedError` when this process stood still for so long that it may have lost its partitions."""

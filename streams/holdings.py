@@ -96,7 +96,9 @@ class Holdings:
     async def _drop(self, partition: Partition) -> None:
         if self.held.get(partition.number) is partition:
             del self.held[partition.number]
-        await partition.drop()
+        await asyncio.shield(
+            partition.drop()
+        )  # who waits for it may be cancelled; its writer must be closed all the same
 
     # -- working
 

@@ -3,15 +3,14 @@
 import asyncio
 import gc
 import logging
-import os
-import sys
 import threading
 from contextlib import ExitStack
-from typing import Any, NoReturn
+from typing import Any
 
 from agents.rules import Rules, load_rules
 from streams import __version__
 from streams.clock import WallClock
+from streams.ending import Ending
 from streams.journal import hush, set_up_logging
 from streams.metrics import Metrics
 from streams.metricserver import serve_metrics
@@ -46,7 +45,7 @@ def run_worker(settings: Settings, stop: StopSignal) -> int:
 
 
 async def _serve(settings: Settings, rules: Rules, parameters: Parameters, stop: StopSignal) -> int:
-    metrics, status = Metrics(), Status()
+    metrics, status, ending = Metrics(), Status(), Ending(settings)
     metrics.info.labels(__version__, settings.delivery).set(1)
     with ExitStack() as stack:
         if settings.metrics:
@@ -58,17 +57,23 @@ async def _serve(settings: Settings, rules: Rules, parameters: Parameters, stop:
         if cluster is not None:
             check_topics(settings, cluster)
             status.phase = "joining"
-            app = _build(settings, rules, parameters, cluster, metrics, status)
+            ending.app = app = _build(settings, rules, parameters, cluster, metrics, status, ending)
             _keep_garbage_collector_away()
-            crashed = await _run(app, stop, status)
+            crashed = await _run(app, stop, status, ending)
             if crashed is not None:
-                _fatal(70, f"the worker crashed: {type(crashed).__name__}: {crashed}")
+                ending.fatal(70, f"the worker crashed: {type(crashed).__name__}: {crashed}")
     log.info("stopped")
     return 0
 
 
 def _build(
-    settings: Settings, rules: Rules, parameters: Parameters, cluster: Cluster, metrics: Metrics, status: Status
+    settings: Settings,
+    rules: Rules,
+    parameters: Parameters,
+    cluster: Cluster,
+    metrics: Metrics,
+    status: Status,
+    ending: Ending,
 ) -> Any:
     from streams.app import build_app  # noqa: PLC0415 - Faust takes a second, in which the endpoints answer already
 
@@ -80,12 +85,12 @@ def _build(
         metrics=metrics,
         status=status,
         clock=WallClock(),
-        fatal=_fatal,
+        fatal=ending.fatal,
         on_live=lambda numbers: _live(status, numbers),
     )
 
 
-async def _run(app: Any, stop: StopSignal, status: Status) -> BaseException | None:
+async def _run(app: Any, stop: StopSignal, status: Status, ending: Ending) -> BaseException | None:
     """Start the app, and stop it when told; what it crashed of, if it did."""
     app.finalize()
     app.in_worker = True
@@ -94,7 +99,7 @@ async def _run(app: Any, stop: StopSignal, status: Status) -> BaseException | No
     ended = asyncio.create_task(_ended(app, starting))
     await asyncio.wait((told, ended), return_when=asyncio.FIRST_COMPLETED)
     log.info("stopping")
-    _leave_in_time(app, holds=status.phase == "live")
+    _leave_in_time(app, ending, holds=status.phase == "live")
     status.phase = "stopping"
     hush()
     await app.stop()
@@ -114,7 +119,7 @@ async def _ended(app: Any, starting: "asyncio.Task[None]") -> None:
         await app.wait_until_stopped()
 
 
-def _leave_in_time(app: Any, *, holds: bool) -> None:
+def _leave_in_time(app: Any, ending: Ending, *, holds: bool) -> None:
     """Ends the process when stopping takes too long. In a thread: whatever holds stopping up may hold the loop up.
 
     `holds`: the worker has had its partitions, so that a batch may be on its way.
@@ -123,11 +128,13 @@ def _leave_in_time(app: Any, *, holds: bool) -> None:
     def leave() -> None:
         if not holds or app.consumer.thread.away:
             log.warning("stopped without leaving the group: it notices after session_timeout")
-            _leave(0)
+            ending.exit(0)
 
     def give_up() -> None:
         leave()
-        _fatal(1, f"could not stop within {_STOP_SECONDS:.0f} s; what was not durable comes again at the next start")
+        ending.fatal(
+            1, f"could not stop within {_STOP_SECONDS:.0f} s; what was not durable comes again at the next start"
+        )
 
     for seconds, what in ((_STOP_SECONDS_IDLE, leave), (_STOP_SECONDS, give_up)):
         timer = threading.Timer(seconds, what)
@@ -153,14 +160,3 @@ def _keep_garbage_collector_away() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
-
-
-def _fatal(code: int, message: str) -> NoReturn:
-    """End the process at once: nothing more may be sent, and whatever is left behind a crash would leave too."""
-    print(f"offbeat: {' '.join(message.split())}", file=sys.stderr, flush=True)
-    _leave(code)
-
-
-def _leave(code: int) -> NoReturn:
-    logging.shutdown()
-    os._exit(code)

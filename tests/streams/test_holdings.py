@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from aiokafka.errors import RequestTimedOutError
@@ -43,6 +43,21 @@ class Worker:
 
 def background(work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
     return asyncio.get_running_loop().create_task(work)
+
+
+class Late(asyncio.Event):
+    """A step that takes no notice of being cancelled, until `then`."""
+
+    def __init__(self, then: asyncio.Event) -> None:
+        super().__init__()
+        self._then = then
+
+    async def wait(self) -> Literal[True]:
+        try:
+            return await super().wait()
+        except asyncio.CancelledError:
+            await self._then.wait()
+            raise
 
 
 # --- taking over -----------------------------------------------------------------------------------------------------
@@ -239,6 +254,30 @@ def test_a_takeover_that_is_overtaken_leaves_nothing_behind() -> None:
     virtually(scenario())
 
 
+def test_letting_go_is_not_broken_off() -> None:
+    """When the takeover that it is part of is overtaken."""
+
+    async def scenario() -> None:
+        worker = Worker()
+        await worker.rebalance({0}, 5)
+        held = asyncio.Event()
+        worker.wiring.plans["write"] = [Late(held)]
+        applying = background(worker.holdings.apply(worker.fetch(0)))
+        await asyncio.sleep(1)
+        worker.holdings.revoke()
+        taking = background(worker.take_over({1}, 6))
+        await asyncio.sleep(1)
+        taking.cancel()
+        await asyncio.wait((taking,))
+        assert worker.wiring.taken("close") == []
+        held.set()
+        await applying
+        await asyncio.sleep(1)
+        assert worker.wiring.taken("close") == ["close"]
+
+    virtually(scenario())
+
+
 def test_stopping_tells_the_group_and_lets_everything_go() -> None:
     async def scenario() -> None:
         worker = Worker("at_least_once")
@@ -282,18 +321,17 @@ def test_what_ends_the_worker(error: Exception, end: tuple[int, str], step: str)
 
 
 def test_what_goes_wrong_with_a_dropped_partition_harms_nobody() -> None:
-    class Stubborn(asyncio.Event):
-        async def wait(self) -> bool:  # type: ignore[override]
+    class Fenced(asyncio.Event):
+        async def wait(self) -> Literal[True]:
             try:
-                await super().wait()
+                return await super().wait()
             except asyncio.CancelledError:
                 raise FencedError("the new owner is there") from None
-            return True
 
     async def scenario() -> None:
         worker = Worker()
         await worker.rebalance({0}, 5)
-        worker.wiring.plans["write"] = [Stubborn()]
+        worker.wiring.plans["write"] = [Fenced()]
         applying = background(worker.holdings.apply(worker.fetch(0)))
         await asyncio.sleep(1)
         await worker.rebalance(set(), 6)

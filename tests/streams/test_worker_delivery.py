@@ -12,7 +12,7 @@ import pytest
 
 from streams.embedded import EmbeddedBroker
 from tests.support.brokers import ApacheKafka
-from tests.support.invented import invented
+from tests.support.invented import MINUTE, T0, invented
 from tests.support.oracle import Expected, assert_equal, pure
 from tests.support.workers import Deployment, Worker, deploy, offbeat, running
 
@@ -191,6 +191,69 @@ def test_a_worker_that_stood_still_for_too_long_leaves(embedded_broker: Embedded
             assert "offbeat: " in frozen.errors
             finish(other)
     assert_equal(to, expected, repeats=True)
+
+
+def come_to(frozen: Worker) -> int | None:
+    """Let it go on; its exit status, or None when it has joined the group again."""
+    frozen.send(signal.SIGCONT)
+    deadline = time.monotonic() + 30
+    while (status := frozen.process.poll()) is None and frozen.errors.count("taking care of partitions") < 2:
+        assert time.monotonic() < deadline, frozen.told
+        time.sleep(0.02)
+    return status
+
+
+def test_a_worker_that_stood_still_in_the_middle_commits_nothing(apache_kafka: ApacheKafka, long_log: Path) -> None:
+    """With transactions the brokers refuse the batch that it goes on with, and it leaves.
+
+    Or the group tells it first; then it joins again, with nothing kept.
+    """
+    to = deploy(apache_kafka, clock="event", partitions="4")
+    expected = pure(long_log, to)
+    replay(long_log, to)
+    with Worker(to.environ) as frozen:
+        frozen.wait_ready()
+        frozen.wait_metric("offbeat_events_total", 1)
+        assert frozen.metric("offbeat_lag_records") > 1000
+        frozen.send(signal.SIGSTOP)
+        with running(to.environ) as other:
+            other.wait_until(lambda: other.metric("offbeat_partition_live") == 4)
+            if come_to(frozen) is None:
+                finish(frozen)
+                assert frozen.stop() == 0
+            else:
+                assert frozen.wait() == 75
+                assert " has another owner: " in frozen.errors
+            finish(other)
+    assert_equal(to, expected)
+
+
+def test_a_worker_that_stood_still_with_nothing_to_do_joins_again(apache_kafka: ApacheKafka, tmp_path: Path) -> None:
+    """It has nothing to be refused. What it remembers is of the time before, and is not used again."""
+    to = deploy(apache_kafka, clock="event", partitions="4")
+    first = invented(tmp_path / "first.jsonl", seed=1)
+    second = invented(tmp_path / "second.jsonl", seed=2, begin=T0 + 100_000 * MINUTE)
+    both = tmp_path / "both.jsonl"
+    both.write_text(first.read_text() + second.read_text())
+    expected = pure(both, to)
+    with Worker(to.environ) as frozen:
+        frozen.wait_ready()
+        replay(first, to)
+        finish(frozen)
+        taken_over = frozen.metric("offbeat_takeovers_total")
+        frozen.send(signal.SIGSTOP)
+        with running(to.environ) as other:
+            other.wait_until(lambda: other.metric("offbeat_partition_live") == 4)
+            assert come_to(frozen) is None
+            workers = (frozen, other)
+            other.wait_until(lambda: [w.metric("offbeat_partition_live") for w in workers] == [2, 2])
+            assert frozen.metric("offbeat_takeovers_total") == taken_over + 2
+            replay(second, to)
+            for worker in workers:
+                finish(worker)
+            assert frozen.stop() == 0
+            finish(other)
+    assert_equal(to, expected)
 
 
 def test_more_workers_than_partitions_stand_by(apache_kafka: ApacheKafka, tmp_path: Path) -> None:

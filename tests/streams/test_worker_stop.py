@@ -2,10 +2,12 @@
 
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from streams.embedded import EmbeddedBroker, free_port
 from tests.support.brokers import ApacheKafka
@@ -120,3 +122,44 @@ def test_told_again_and_again(embedded_broker: EmbeddedBroker) -> None:
             time.sleep(0.01)
         assert worker.wait() == 0
         assert "Traceback" not in worker.errors
+
+
+# --- an end with an error --------------------------------------------------------------------------------------------
+
+
+def flood(to: Deployment, _worker: Worker) -> None:
+    """In the event loop."""
+    produce(to.broker, [Send(to.topic("carts"), b"c", b"?", partition=0) for _ in range(1500)])
+
+
+def delete_unread(to: Deployment, worker: Worker) -> None:
+    """In the consumer's thread."""
+    carts = to.topic("carts")
+    worker.send(signal.SIGSTOP)
+    time.sleep(0.5)  # the broker answers the fetch that it holds
+    produce(to.broker, [Send(carts, b"c", b"?", partition=0) for _ in range(10)])
+    admin = AdminClient({"bootstrap.servers": to.broker.address})
+    for done in admin.delete_records([TopicPartition(carts, 0, 10)]).values():
+        done.result(10)
+    worker.send(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("how", [flood, delete_unread])
+def test_a_worker_that_ends_with_an_error_leaves_its_group(
+    apache_kafka: ApacheKafka, how: Callable[[Deployment, Worker], None]
+) -> None:
+    """The next one has its partitions at once, not when the session runs out."""
+    to = deploy(apache_kafka, session_timeout="60s")
+    admin = AdminClient({"bootstrap.servers": apache_kafka.address})
+
+    def members() -> int:
+        (found,) = admin.describe_consumer_groups([to.settings.group_id]).values()
+        return len(found.result(10).members)
+
+    with Worker(to.environ) as worker:
+        worker.wait_ready()
+        assert members() == 1
+        how(to, worker)
+        assert worker.wait() == 1
+        assert members() == 0
+        assert worker.errors.count("offbeat: ") == 1

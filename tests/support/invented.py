@@ -9,8 +9,8 @@ T0 = 1_700_000_000_000
 MINUTE = 60_000
 
 
-def invented(path: Path, seed: int, *, events: int = 4000, customers: int = 150) -> Path:
-    """Write the log, and return its path. A customer does something every other day or so, however many there are."""
+def invented(path: Path, seed: int, *, events: int = 4000, customers: int = 150, begin: int = T0) -> Path:
+    """Write the log, and return its path. A customer does something every day or so, however many there are."""
     rng = Random(seed)
     lines: list[dict[str, Any]] = []
 
@@ -22,7 +22,7 @@ def invented(path: Path, seed: int, *, events: int = 4000, customers: int = 150)
         if rng.random() < 0.03:
             lines.append(lines[-1] | ({"occurred_at": occurred + 5} if rng.random() < 0.5 else {}))
 
-    at, apart = T0, max(1, 20 * MINUTE * 150 // customers)
+    at, apart = begin, max(1, 20 * MINUTE * 150 // customers)
     for number in range(events):
         at += rng.randrange(apart)
         who = f"c{rng.randrange(customers)}"

@@ -100,16 +100,16 @@ def test_a_right_that_is_withdrawn(strict_kafka: ApacheKafka, name: str, tmp_pat
         worker.wait_metric("offbeat_triggers_total", 100)
         withdraw(strict_kafka, to.topic(name))
         if name == "purchases":  # whoever sends them is not let in either
-            restored = rows[half:]
+            later = rows[half:]
         else:
             send(strict_kafka, rows[half:])
-            restored = []
+            later = []
         assert worker.wait(30) == 1
         assert line in worker.errors
     with Worker(to.environ) as worker:
         assert worker.wait(30) in {1, 2}
     restore(strict_kafka, to.topic(name))
-    send(strict_kafka, restored)
+    send(strict_kafka, later)
     with Worker(to.environ) as worker:
         finish(worker)
     assert_equal(to, expected)

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test bench sim lint lock clean
+.PHONY: help setup demo test bench sim chaos lint lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -23,13 +23,16 @@ lint: setup ## ruff and mypy, on everything
 	@$(BIN)/mypy
 
 test: lint ## lint, then every test
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 bench: setup ## throughput beside the client's limit, memory per customer
 	@$(BIN)/python -m tests.bench
 
 sim: setup ## delivery under seeded faults in virtual time: make sim SEEDS=20000
 	@$(BIN)/python -m tests.sim --seeds $(or $(SEEDS),2000)
+
+chaos: setup ## N faults (100) by SEED (1) on Apache Kafka, and what they did; Ctrl-C ends it with the table so far
+	@$(BIN)/python -m tests.chaos --faults $(or $(N),100) --seed $(or $(SEED),1) --json chaos.json
 
 lock: setup ## renew requirements.lock from pyproject.toml (needs uv)
 	@uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \

@@ -26,15 +26,17 @@ def embedded_broker() -> Iterator[EmbeddedBroker]:
 
 
 @pytest.fixture(scope="session")
-def apache_kafka() -> Iterator[ApacheKafka]:
-    """Apache Kafka, with the topics of every test of the session: take names of your own, and leave it running.
-
-    Without Java or Maven the test is skipped; where CI is true it fails.
-    """
+def java() -> None:
+    """Apache Kafka can run here. Without Java or Maven the test is skipped; where CI is true it fails."""
     if reason := available():
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def apache_kafka(java: None) -> Iterator[ApacheKafka]:  # noqa: ARG001 - it may skip
+    """Apache Kafka, with the topics of every test of the session: take names of your own, and leave it running."""
     with ApacheKafka() as broker:
         yield broker
 

@@ -1,19 +1,18 @@
 """The same log gives the same triggers: through Kafka as through the pure core, however often a worker ends."""
 
 import json
-import random
 import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pyarrow
 import pytest
 
 from streams.embedded import EmbeddedBroker
 from tests.support.brokers import ApacheKafka
+from tests.support.invented import MINUTE, T0, invented
 from tests.support.oracle import Expected, assert_equal, pure
 from tests.support.workers import Deployment, Worker, deploy, offbeat, running
 
@@ -21,8 +20,6 @@ Broker = EmbeddedBroker | ApacheKafka
 DATA = Path(__file__).parents[3] / "shared" / "data"
 CDNOW = DATA / "cdnow_master.csv.zst"
 TAOBAO = DATA / "taobao_815users_9d.csv.zst"
-T0 = 1_700_000_000_000
-MINUTE = 60_000
 
 
 @pytest.fixture(params=["embedded_broker", "apache_kafka"])
@@ -45,46 +42,6 @@ def long_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pyarrow.input_stream(str(need(CDNOW)), compression="zstd") as stream:
         header, *rows = stream.read().splitlines(keepends=True)
     path.write_bytes(header + b"".join(row for row in rows if row.partition(b",")[0][-1] % 2))
-    return path
-
-
-def invented(path: Path, seed: int, begin: int = T0) -> Path:
-    """A log of all sources in which lines come late, twice, and again with other contents."""
-    rng = random.Random(seed)
-    lines: list[dict[str, Any]] = []
-
-    def add(kind: str, at: int, customer: str, **fields: Any) -> None:
-        late = rng.random() < 0.05
-        occurred = at - rng.randrange(3 * 60 * MINUTE) if late else at
-        event_id = f"e{len(lines)}"
-        lines.append({"type": kind, "event_id": event_id, "customer_id": customer, "occurred_at": occurred, **fields})
-        if rng.random() < 0.03:
-            lines.append(lines[-1] | ({"occurred_at": occurred + 5} if rng.random() < 0.5 else {}))
-
-    at = begin
-    for number in range(4000):
-        at += rng.randrange(20 * MINUTE)
-        who = f"c{rng.randrange(150)}"
-        product, quantity = f"p{rng.randrange(5)}", rng.randrange(1, 4)
-        match rng.randrange(10):
-            case 0 | 1:
-                items = [{"product_id": product, "quantity": quantity, "price": 5}]
-                total = round(rng.lognormvariate(3, 0.7), 2)
-                add("order.completed", at, who, order_id=f"o{number}", total=total, currency="EUR", items=items)
-            case 2:
-                add("checkout.started", at, who, total=10)
-            case 3 | 4:
-                add("product.viewed", at, who, product_id=product)
-            case 5:
-                add("cart.item_removed", at, who, product_id=product, quantity=quantity)
-            case 6:
-                kind = rng.choice(("cart.cleared", "customer.updated", "customer.erased"))
-                add(kind, at, who)
-            case 7:
-                add("order.refunded", at, who, order_id=f"o{rng.randrange(number + 1)}")
-            case _:
-                add("cart.item_added", at, who, product_id=product, quantity=quantity, price=3.5)
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
 
 

@@ -17,6 +17,7 @@ from streams.embedded import EmbeddedBroker, free_port
 from streams.settings import Settings
 from streams.topics import create
 from tests.support.brokers import ApacheKafka
+from tests.support.node import Listener
 from tests.support.topics_io import Send, event, now, produce, read_all, states
 from tests.support.workers import Deployment, Worker, deploy, environment, rules_of_a_minute, running
 
@@ -234,34 +235,25 @@ def test_a_group_that_somebody_else_has(apache_kafka: ApacheKafka) -> None:
 # --- passwords -------------------------------------------------------------------------------------------------------
 
 
-class GuardedKafka(ApacheKafka):
+def guarded_kafka() -> ApacheKafka:
     """One with a second listener, which lets in alice with her password alone."""
-
-    def __init__(self) -> None:
-        self.guarded = f"127.0.0.1:{free_port()}"
-        super().__init__()
-
-    def _settings(self, controller: int) -> dict[str, str]:
-        found = super()._settings(controller)
-        module = "org.apache.kafka.common.security.plain.PlainLoginModule"
-        protocols = "listener.security.protocol.map"
-        return {
-            **found,
-            "listeners": f"{found['listeners']},GUARDED://{self.guarded}",
-            "advertised.listeners": f"{found['advertised.listeners']},GUARDED://{self.guarded}",
-            protocols: f"{found[protocols]},GUARDED:SASL_PLAINTEXT",
-            "inter.broker.listener.name": "PLAINTEXT",
+    port = free_port()
+    module = "org.apache.kafka.common.security.plain.PlainLoginModule"
+    return ApacheKafka(
+        listeners=[[Listener("GUARDED", port, port, "SASL_PLAINTEXT")]],
+        properties={
             "sasl.enabled.mechanisms": "PLAIN",
             "listener.name.guarded.plain.sasl.jaas.config": f'{module} required user_alice="wonderland";',
-        }
+        },
+    )
 
 
 @pytest.mark.usefixtures("apache_kafka")
 def test_passwords() -> None:
-    with GuardedKafka() as kafka:
+    with guarded_kafka() as kafka:
         to = deploy(kafka)
         alice = environment(
-            kafka.guarded,
+            f"127.0.0.1:{kafka.nodes[0].listeners['GUARDED'].port}",
             to.settings.prefix,
             security_protocol="SASL_PLAINTEXT",
             security_mechanism="PLAIN",

@@ -1,162 +1,176 @@
-"""Apache Kafka for tests: its jars come from Maven Central, one combined broker and controller runs on 127.0.0.1."""
+"""Apache Kafka for tests: its jars come from Maven Central, its nodes are brokers and controllers on 127.0.0.1."""
 
 import shutil
-import signal
-import subprocess
 import tempfile
+import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from streams.child import Child
-from streams.embedded import BrokerStartError, free_port, wait_for_broker
+from confluent_kafka.admin import AdminClient
+
+from streams.embedded import BrokerStartError, free_port
 from tests.support.maven import available, jars, lock
+from tests.support.node import Java, Listener, Node
 
 VERSION = "4.1.0"
 _TRIES = 3
-_START_SECONDS = 90.0
-_JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+_TOGETHER_SECONDS = 30.0
 
 _PROPERTIES = {
     "process.roles": "broker,controller",
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
     "auto.create.topics.enable": "false",
     # a killed node can come back only when its old registration has run out
     "broker.session.timeout.ms": "2000",
     "broker.heartbeat.interval.ms": "500",
     "group.initial.rebalance.delay.ms": "0",
-    "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "4",
-    "transaction.state.log.replication.factor": "1",
     "transaction.state.log.num.partitions": "4",
-    "transaction.state.log.min.isr": "1",
     "message.max.bytes": str(16 << 20),
     "replica.fetch.max.bytes": str(16 << 20),
 }
 
 
-class ApacheKafka:
-    """One node of Apache Kafka, with its data in a temporary folder that goes with it or with this process.
+def _durability(nodes: int) -> dict[str, str]:
+    """Three copies, two of which must be written, where there are three nodes; with fewer, one copy."""
+    copies, written = ("3", "2") if nodes >= 3 else ("1", "1")
+    return {
+        "default.replication.factor": copies,
+        "min.insync.replicas": written,
+        "offsets.topic.replication.factor": copies,
+        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.min.isr": written,
+        "unclean.leader.election.enable": "false",
+    }
 
-    `with ApacheKafka() as kafka:`; BrokerStartError when it does not start. `kill`, `stop` and `restart` are faults:
-    address and data stay the same until the end of the block.
+
+class ApacheKafka:
+    """Nodes of Apache Kafka, with their data in a temporary folder that goes with them or with this process.
+
+    `with ApacheKafka() as kafka:`; BrokerStartError when they do not start. `kill`, `stop` and `restart` are faults, of
+    all nodes, or of one by `kafka.nodes`: addresses and data stay the same until the end of the block.
 
     :param version: of Maven Central: 4.x or 3.x
-    :param properties: settings of the server, over those that make a small one fast
+    :param properties: settings of the servers, over those that make small ones fast
+    :param nodes: how many; three have three copies of everything, and stand without one of them
+    :param listeners: further ways in, for each node
+    :param heap: of each JVM
     """
 
-    def __init__(self, version: str = VERSION, properties: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        version: str = VERSION,
+        properties: Mapping[str, str] | None = None,
+        *,
+        nodes: int = 1,
+        listeners: Sequence[Sequence[Listener]] = (),
+        heap: str = "512m",
+    ) -> None:
         self.version = version
-        self._properties = {**_PROPERTIES, **(properties or {})}
-        self._cluster = _base64_id()
+        self.nodes: list[Node] = []
+        self._count, self._heap = nodes, heap
+        self._listeners = listeners or [[]] * nodes
+        self._properties = {**_PROPERTIES, **_durability(nodes), **(properties or {})}
         self._folder: Path | None = None
-        self._child: Child | None = None
-        self._port = 0
 
     @property
     def address(self) -> str:
-        """`127.0.0.1:PORT`."""
-        return f"127.0.0.1:{self._port}"
+        """`127.0.0.1:PORT` of every node, comma separated."""
+        return ",".join(node.address for node in self.nodes)
 
     @property
     def pid(self) -> int | None:
-        """The process id of the JVM, for signals; None when it is stopped."""
-        return self._child.pid if self._child else None
+        """The process id of the first node's JVM, for signals; None when it is stopped."""
+        return self.nodes[0].pid
 
     def log_tail(self) -> str:
-        """The last lines of its log while it runs, for the message of a failed test."""
-        return self._child.log_tail(40) if self._child else ""
+        """The last lines of the logs while it runs, for the message of a failed test."""
+        return "\n".join(node.log_tail() for node in self.nodes)
 
     def __enter__(self) -> Self:
         if reason := available():
             raise BrokerStartError(reason)
-        libraries = jars(self.version)
-        try:
-            with lock():
-                for _ in range(_TRIES):
-                    if self._create(libraries):
-                        return self
-        except BaseException:
-            self._remove()
-            raise
+        java = Java(jars(self.version), self._heap)
+        with lock():
+            for _ in range(_TRIES):
+                try:
+                    self._create(java)
+                except BaseException as error:
+                    self._remove()
+                    if not (isinstance(error, BrokerStartError) and "Address already in use" in str(error)):
+                        raise
+                else:
+                    return self
         raise BrokerStartError(f"Apache Kafka found its ports taken {_TRIES} times in a row: try again")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.kill()  # its data goes too: nothing to save
         self._remove()
 
     def stop(self) -> None:
         """End it in an orderly way (SIGTERM, after ten seconds SIGKILL). Does nothing when it is stopped."""
-        self._end(signal.SIGTERM)
+        for node in reversed(self.nodes):
+            node.stop()
 
     def kill(self) -> None:
         """End it as a crash does (SIGKILL). Does nothing when it is stopped."""
-        self._end(signal.SIGKILL)
+        for node in self.nodes:
+            node.kill()
 
     def restart(self) -> None:
-        """Start it again on the same address with the same data; it is stopped first if it runs."""
+        """Start it again on the same addresses with the same data; it is stopped first if it runs."""
         self.stop()
-        self._start(jars(self.version))
+        self.start()
 
-    def _end(self, how: signal.Signals) -> None:
-        child, self._child = self._child, None
-        if child is not None:
-            child.stop(how)
+    def start(self) -> None:
+        """Start the nodes that do not run, and return when all answer. Raises BrokerStartError."""
+        for node in self.nodes:
+            node.launch()
+        for node in self.nodes:
+            node.wait()
+        deadline = time.monotonic() + _TOGETHER_SECONDS
+        while len(AdminClient({"bootstrap.servers": self.address}).list_topics(timeout=10).brokers) < self._count:
+            if time.monotonic() > deadline:
+                raise BrokerStartError(f"Apache Kafka's nodes did not find each other:\n{self.log_tail()}")
+            time.sleep(0.1)
 
     def _remove(self) -> None:
+        self.kill()  # its data goes too: nothing to save
+        self.nodes = []
         folder, self._folder = self._folder, None
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _create(self, libraries: Path) -> bool:
-        """Ports, folder, storage and the first start. False: somebody else took a port meanwhile."""
-        self._folder = Path(tempfile.mkdtemp(prefix="offbeat-kafka-"))
-        self._port = free_port()
-        settings = self._folder / "server.properties"
-        settings.write_text("".join(f"{key}={value}\n" for key, value in self._settings(free_port()).items()))
-        tool = _java(libraries, "kafka.tools.StorageTool", "format", "-t", self._cluster, "-c", str(settings))
-        done = subprocess.run(tool, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise BrokerStartError(f"Apache Kafka's storage cannot be formatted:\n{done.stdout}{done.stderr}")
-        try:
-            self._start(libraries)
-        except BrokerStartError as error:
-            self._remove()
-            if "Address already in use" in str(error):
-                return False
-            raise
-        return True
+    def _create(self, java: Java) -> None:
+        """Ports, folders, storage and the first start."""
+        folder = self._folder = Path(tempfile.mkdtemp(prefix="offbeat-kafka-"))
+        cluster = _base64_id()
+        numbers = range(1, self._count + 1)
+        ports = [(free_port(), free_port()) for _ in numbers]
+        voters = ",".join(f"{n}@127.0.0.1:{controller}" for n, (_, controller) in zip(numbers, ports, strict=True))
 
-    def _settings(self, controller: int) -> dict[str, str]:
-        # a second node would be a second entry of the voters, with an id and ports of its own
-        return {
-            "node.id": "1",
-            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://{self.address}",
-            "log.dirs": str(self._folder / "data") if self._folder else "",
-            **self._properties,
-        }
+        def make(number: int) -> Node:
+            port, controller = ports[number - 1]
+            return Node(
+                number,
+                java=java,
+                cluster=cluster,
+                voters=voters,
+                controller=controller,
+                listeners=[Listener("PLAINTEXT", port, port), *self._listeners[number - 1]],
+                properties=self._properties,
+                folder=folder,
+            )
 
-    def _start(self, libraries: Path) -> None:
-        assert self._folder is not None, "outside of its with block"
-        child = Child(_java(libraries, "kafka.Kafka", str(self._folder / "server.properties")), leavings=self._folder)
-        try:
-            wait_for_broker(child, self._port, self._cluster, _START_SECONDS)
-        except BaseException:
-            child.stop(signal.SIGKILL)
-            raise
-        self._child = child
-
-
-def _java(libraries: Path, *command: str) -> list[str]:
-    return [shutil.which("java") or "java", *_JVM, "-cp", f"{libraries}/*", *command]
+        with ThreadPoolExecutor(self._count) as pool:
+            self.nodes = list(pool.map(make, numbers))
+        self.start()
 
 
 def _base64_id() -> str:

@@ -86,22 +86,58 @@ def pure(log: Path, to: Deployment) -> Expected:
     return Expected(messages, decided.states, decided.events)
 
 
+def forget() -> None:
+    """What came of the logs so far, which takes memory."""
+    _decided.cache_clear()
+
+
 def written(to: Deployment, *, committed: bool = True) -> Counter[Written]:
     """All decisions that a deployment's workers have sent."""
     topics = [name for name in to.settings.outputs if name != to.topic("dead-letters")]
     return Counter((m.topic, m.key, m.value, m.all_headers) for m in read_all(to.broker, topics, committed=committed))
 
 
+@dataclass(frozen=True)
+class Difference:
+    """How what a deployment's workers did differs from what should come out."""
+
+    lost: Counter[Written]
+    repeated: Counter[Written]
+    """Sent too often, each time the same."""
+    foreign: Counter[Written]
+    """Never to be sent."""
+    wrong: dict[bytes, tuple[Customer | None, Customer | None]]
+    """Customers whose state is another one: as it is, and as it should be; None: there is none."""
+
+    def lines(self) -> list[str]:
+        """What is different, with an example of each; empty when nothing is."""
+        told = []
+        if self.lost:
+            told.append(f"{self.lost.total()} missing: {next(iter(self.lost))}")
+        if extra := self.foreign + self.repeated:
+            told.append(f"{extra.total()} too many: {next(iter(extra))}")
+        if self.wrong:
+            key, (found, expected) = next(iter(self.wrong.items()))
+            told.append(f"{len(self.wrong)} states: {key!r}\n{found}\n{expected}")
+        return told
+
+
+def difference(to: Deployment, expected: Expected) -> Difference:
+    """Compare what was sent and what is remembered with the pure core's."""
+    found = written(to)
+    extra = found - expected.messages
+    foreign = Counter({message: count for message, count in extra.items() if message not in expected.messages})
+    remembered, due = states(to.broker, to.settings), expected.states
+    keys = sorted(remembered.keys() | due.keys())
+    wrong = {key: (remembered.get(key), due.get(key)) for key in keys if remembered.get(key) != due.get(key)}
+    return Difference(expected.messages - found, extra - foreign, foreign, wrong)
+
+
 def assert_equal(to: Deployment, expected: Expected, *, repeats: bool = False) -> None:
     """What was sent and what is remembered is what the pure core says; `repeats`: messages may have come again."""
-    found = written(to)
+    found = difference(to, expected)
     if repeats:
-        found = Counter(dict.fromkeys(found, 1))
         assert set(expected.messages.values()) <= {1}
-    missing, extra = expected.messages - found, found - expected.messages
-    assert not missing, f"{missing.total()} missing: {next(iter(missing))}"
-    assert not extra, f"{extra.total()} too many: {next(iter(extra))}"
-    remembered = states(to.broker, to.settings)
-    assert remembered.keys() == expected.states.keys()
-    wrong = [key for key, state in remembered.items() if state != expected.states[key]]
-    assert not wrong, f"{len(wrong)} states: {wrong[0]!r}\n{remembered[wrong[0]]}\n{expected.states[wrong[0]]}"
+        found.repeated.clear()
+    told = found.lines()
+    assert not told, "\n".join(told)

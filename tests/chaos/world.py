@@ -1,0 +1,107 @@
+"""Brokers, a network that can be spoiled, and workers: all that faults happen to."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient
+
+from streams.embedded import BrokerStartError, free_port
+from tests.chaos.slot import OddEnd, Slot
+from tests.support.brokers import ApacheKafka
+from tests.support.node import Listener
+from tests.support.proxy import Link, Proxy
+from tests.support.workers import Deployment, deploy
+
+_HEAP = "300m"
+_PROPERTIES = {
+    "group.min.session.timeout.ms": "1000",
+    # how late an expired transaction may be noticed
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+    "num.network.threads": "1",
+    "num.io.threads": "2",
+    "background.threads": "2",
+    "log.cleaner.dedupe.buffer.size": str(4 << 20),
+}
+
+
+class World:
+    """Brokers, and links to each of them for each worker: a worker knows the brokers by its links alone."""
+
+    def __init__(self, kafka: ApacheKafka, links: list[list[Link]], folder: Path) -> None:
+        self.kafka = kafka
+        self.links = links
+        """By worker, then by broker."""
+        self.slots: list[Slot] = []
+        self.odd_ends: list[OddEnd] = []
+        self.folder = folder
+        """Where workers' clocks are, and what they say."""
+
+    @property
+    def workers(self) -> int:
+        return len(self.links)
+
+    def rest(self, seconds: float) -> None:
+        """Let time pass, and start again what has ended."""
+        deadline = time.monotonic() + seconds
+        while True:
+            for slot in self.slots:
+                slot.tend()
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(0.02, left))
+
+    def mend(self) -> None:
+        """Start the brokers that do not run, again if one ends at once. Raises BrokerStartError."""
+        for left in (2, 1, 0):
+            try:
+                self.kafka.start()
+            except BrokerStartError:
+                if not left:
+                    raise
+            else:
+                return
+
+    @contextmanager
+    def deployment(self, **settings: str) -> Iterator[Deployment]:
+        """Topics that are gone when all went well."""
+        to = deploy(self.kafka, clock="event", **settings)
+        yield to  # after an error they may be of use
+        admin = AdminClient({"bootstrap.servers": self.kafka.address})
+        names = [*to.settings.sources, *to.settings.outputs, to.settings.changelog]
+        for done in admin.delete_topics(names).values():
+            done.result(60)
+
+    @contextmanager
+    def running(self, environ: Mapping[str, str]) -> Iterator[None]:
+        """All workers, kept running; at the end they must stop in order. `odd_ends` begins anew."""
+        self.odd_ends.clear()
+        for number, links in enumerate(self.links):
+            brokers = ",".join(f"127.0.0.1:{link.port}" for link in links)
+            told = {**environ, "OFFBEAT_BROKERS": brokers}
+            self.slots.append(Slot(number, told, self.folder, self.odd_ends.append))
+        try:
+            yield
+        finally:
+            for slot in self.slots:
+                slot.close()
+            self.slots.clear()
+
+
+@contextmanager
+def make_world(folder: Path, *, workers: int = 3, brokers: int = 3) -> Iterator[World]:
+    """A world without workers yet. Raises BrokerStartError."""
+    with ExitStack() as stack:
+        proxy = stack.enter_context(Proxy())
+        links = [[proxy.link(free_port()) for _ in range(brokers)] for _ in range(workers)]
+        listeners = [
+            [
+                Listener(f"WORKER{worker}", links[worker][broker].target, links[worker][broker].port)
+                for worker in range(workers)
+            ]
+            for broker in range(brokers)
+        ]
+        kafka = stack.enter_context(ApacheKafka(properties=_PROPERTIES, nodes=brokers, listeners=listeners, heap=_HEAP))
+        yield World(kafka, links, folder)

@@ -39,7 +39,7 @@ from tables.events import (
 )
 from tables.orders import RecentOrder, add_order, find_order
 from tables.parameters import Parameters
-from tables.states import Change, States
+from tables.states import Changes, States
 
 Handler = Callable[[str, bytes, Customer, Any, int], int]
 """Applies an event; returns when what it changed is to be looked at. NEVER: no earlier than before."""
@@ -49,7 +49,7 @@ Handler = Callable[[str, bytes, Customer, Any, int], int]
 class Settled:
     """What a batch comes to: states to write, decisions to send in order."""
 
-    changes: list[Change]
+    changes: Changes
     decisions: list[Decision]
     lateness: list[int]
     """Per timer that was looked at: `now` less its due time, in ms."""

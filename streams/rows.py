@@ -22,7 +22,7 @@ class RowWriter:
 
     def states(self, outcome: Outcome) -> Iterator[Row]:
         """Of the changelog: the states that changed, and last the mark, if positions have moved."""
-        for key, value in outcome.settled.changes:
+        for key, value in outcome.settled.changes.items():
             yield key, value, NO_HEADERS
         if outcome.positions:
             yield *mark_record(Mark(outcome.positions, outcome.now, outcome.live_from)), NO_HEADERS

@@ -1,8 +1,8 @@
 """The states of one partition's customers, packed, and the timers over them.
 
-A batch works on decoded copies; what it changed is packed by `close` and takes the place of the old by `adopt`, when
-the changes are durable. A copy is packed as soon as nobody needs it decoded: right after its event it lies in the
-processor's cache, at the end of the batch it does not, which would cost twice as much.
+A batch works on decoded copies, which `close` packs and puts in the place of the old: right after its event a copy lies
+in the processor's cache, at the end of the batch it does not, which would cost twice as much. `changes` are to be made
+durable; when that fails, the states are of no use any more and are restored anew.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,8 +12,7 @@ from tables.timers import Timers
 
 Change = tuple[bytes, bytes | None]
 """A customer's key and the new packed state; None: erased."""
-
-_ERASED = b""
+Changes = dict[bytes, bytes | None]
 
 
 class States:
@@ -27,10 +26,10 @@ class States:
         self.plan = plan
         self.timers = Timers([])
         self._packed: dict[bytes, bytes] = {}
-        self._changed: dict[bytes, bytes] = {}
-        """What this batch has changed and closed; _ERASED: erased."""
-        self._erased: set[bytes] = set()
-        """Who was erased in this batch, also if known again since."""
+        self._changed: Changes = {}
+        """What this batch has changed and closed."""
+        self._new: set[bytes] = set()
+        """Who was unknown before this batch."""
         self._held: dict[bytes, Customer] = {}
 
     def __len__(self) -> int:
@@ -40,7 +39,7 @@ class States:
         return iter(self._packed)
 
     def read(self, key: bytes) -> Customer | None:
-        """A copy of the durable state; None for an unknown customer."""
+        """A copy of the state as it is now, durable or not yet; None for an unknown customer."""
         packed = self._packed.get(key)
         return None if packed is None else unpack(packed)
 
@@ -67,20 +66,16 @@ class States:
 
     def _forget_batch(self) -> None:
         self._held.clear()
-        self._changed.clear()
-        self._erased.clear()
+        self._changed = {}
+        self._new.clear()
 
     def open(self, key: bytes) -> Customer:
         """The customer as this batch has left it: what is done to it counts when it is closed, or while it is held."""
         customer = self._held.get(key)
         if customer is None:
-            packed = self._newest(key)
-            customer = unpack(packed) if packed else Customer(wake=NEVER)
+            packed = self._packed.get(key)
+            customer = Customer(wake=NEVER) if packed is None else unpack(packed)
         return customer
-
-    def _newest(self, key: bytes) -> bytes | None:
-        packed = self._changed.get(key)
-        return self._packed.get(key) if packed is None else packed
 
     def hold(self, key: bytes, customer: Customer) -> None:
         """Keep an open customer decoded, until it is closed or the batch ends: somebody still refers to it."""
@@ -88,15 +83,21 @@ class States:
 
     def close(self, key: bytes, customer: Customer) -> None:
         """Pack an open customer, whom nothing else refers to: what is done to this copy later is lost."""
-        self._changed[key] = pack(customer, self.plan)
+        if key not in self._packed and key not in self._changed:
+            self._new.add(key)
+        self._packed[key] = self._changed[key] = pack(customer, self.plan)
         if self._held:
             self._held.pop(key, None)
 
     def erase(self, key: bytes) -> None:
-        """Forget the customer; the change is a tombstone."""
+        """Forget the customer; the change is a tombstone, unless nothing was durable yet."""
         self._held.pop(key, None)
-        self._changed[key] = _ERASED
-        self._erased.add(key)
+        known = self._packed.pop(key, None) is not None
+        if key in self._new:
+            self._new.remove(key)
+            del self._changed[key]
+        elif known:
+            self._changed[key] = None
 
     def arm(self, key: bytes, customer: Customer, wake: int) -> None:
         """Wake the customer at `wake` at the latest; a later one than is armed shows when the earlier one wakes."""
@@ -113,8 +114,8 @@ class States:
             wake, key = entry
             customer = self._held.get(key)
             if customer is None:
-                packed = self._newest(key)
-                if not packed or read_head(packed)[1] != wake:
+                packed = self._packed.get(key)
+                if packed is None or read_head(packed)[1] != wake:
                     continue  # armed otherwise since
                 customer = unpack(packed)
             if customer.wake == wake:
@@ -125,30 +126,19 @@ class States:
         """Nothing was due yet: wake the popped customer at `wake` instead. No change that must be made durable."""
         customer.wake = wake
         if key not in self._held:
-            changed = self._changed.get(key)
-            if changed is not None:
-                self._changed[key] = with_wake(changed, wake)
-            else:
-                self._packed[key] = with_wake(self._packed[key], wake)
+            packed = self._packed[key] = with_wake(self._packed[key], wake)
+            if key in self._changed:
+                self._changed[key] = packed
         if wake < NEVER:
             self.timers.add(wake, key)
 
-    def changes(self) -> list[Change]:
-        """What the batch has changed; who is still held is closed."""
+    def changes(self) -> Changes:
+        """What the batch has changed; who is still held is closed. The batch after it gets a dictionary of its own."""
         for key, customer in list(self._held.items()):
             self.close(key, customer)
-        for key in self._erased:
-            if self._changed[key] == _ERASED and key not in self._packed:
-                del self._changed[key]  # came and went within the batch
-        if self._erased:
-            return [(key, packed or None) for key, packed in self._changed.items()]
-        return list(self._changed.items())
+        return self._changed
 
     def adopt(self) -> None:
-        """What `changes` gave last is durable: it is the state now."""
-        self._packed.update(self._changed)
-        for key in self._erased:
-            if self._packed.get(key) == _ERASED:
-                del self._packed[key]
+        """The changes are durable."""
         self._forget_batch()
         self.timers.thin_out()

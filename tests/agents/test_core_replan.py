@@ -78,7 +78,7 @@ def test_planning_anew_goes_in_steps() -> None:
     while not shop.core.advance(day(0, 1), 30):
         settled = shop.core.settle()
         assert len(settled.changes) <= 30
-        for _, value in settled.changes:
+        for value in settled.changes.values():
             assert value is not None
             assert read_head(value)[1] > day(1)
         shop.core.adopt()

@@ -45,7 +45,7 @@ def states_of_load(events: int) -> list[bytes]:
         event, at = decoders[source](key, value, wall)
         if not isinstance(event, TimeMark):
             core.take(SOURCES.index(source), number, key, event, at)
-    return [packed for _, packed in core.settle().changes if packed is not None]
+    return [packed for packed in core.settle().changes.values() if packed is not None]
 
 
 def changes(customers: int) -> Iterator[Change]:

@@ -194,12 +194,12 @@ class Shop:
     def settle(self) -> list[Decision]:
         """End the batch; what it decided."""
         settled = self.core.settle()
-        for key, value in settled.changes:
+        for key, value in settled.changes.items():
             if value is None:
                 self.durable.pop(key, None)
             else:
                 self.durable[key] = value
-        self.changelog += settled.changes
+        self.changelog += settled.changes.items()
         self.decisions += settled.decisions
         self.core.adopt()
         return settled.decisions

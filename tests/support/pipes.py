@@ -103,7 +103,7 @@ class Run:
         outcome = self.pipeline.work(self.now)
         self.outcomes.append(outcome)
         if not outcome.empty:
-            for key, value in outcome.settled.changes:
+            for key, value in outcome.settled.changes.items():
                 if value is None:
                     self.states.pop(key, None)
                 else:

@@ -63,6 +63,8 @@ class Outcome:
     starts: int
     """Of workers."""
     delivery: str = "exactly_once"
+    pauses: list[Pause] = field(default_factory=list)
+    """All of them, of every partition number."""
 
     @property
     def right(self) -> bool:
@@ -88,6 +90,30 @@ def play(
     say: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
     """Run a round. Raises BrokerStartError, and RuntimeError when the brokers do not take the load."""
+
+    def act(watch: Watch, feed: Feed) -> list[Done]:
+        share = 1 / (len(faults) + 1)
+        feed.go(share, 0)
+        world.rest(1)
+        wait_until_well(world, watch)
+        return [_disturb(world, watch, feed, fault, share, say) for fault in faults]
+
+    return stage(world, act, seed=seed, load=load, session=session, folder=folder)
+
+
+def stage(
+    world: World,
+    act: Callable[[Watch, Feed], list[Done]],
+    *,
+    seed: int,
+    load: Load,
+    session: float,
+    folder: Path,
+) -> Outcome:
+    """Topics, workers and a load of which nothing is sent yet; then `act`, quiet, and the comparison. Raises as `play`.
+
+    :param act: what happens; what it leaves unsent is sent at its end
+    """
     log = invented(folder / f"log-{seed}.jsonl", seed, events=load.events, customers=load.customers)
     settings = {"partitions": str(load.partitions), "session_timeout": f"{session:g}s", "delivery": load.delivery}
     with world.deployment(**settings) as to:
@@ -98,11 +124,7 @@ def play(
             Feed(world.kafka.address, rows, watch.due) as feed,
             world.running(to.environ),
         ):
-            share = 1 / (len(faults) + 1)
-            feed.go(share, 0)
-            world.rest(1)
-            _wait_until_well(world, watch)
-            done = [_disturb(world, watch, feed, fault, share, say) for fault in faults]
+            done = act(watch, feed)
             world.mend()
             feed.finish()
             stuck = _wait_for_quiet(world, watch, feed, to)
@@ -111,13 +133,13 @@ def play(
         attribute(pauses, done)
         found = difference(to, expected)
     forget()
-    return Outcome(seed, done, found, stuck, world.odd_ends.copy(), expected.count, starts, load.delivery)
+    return Outcome(seed, done, found, stuck, world.odd_ends.copy(), expected.count, starts, load.delivery, pauses)
 
 
 def _disturb(world: World, watch: Watch, feed: Feed, fault: Fault, share: float, say: Callable[[str], None]) -> Done:
     done = Done(fault, 0.0)
     if fault.pause is None:
-        done.stuck = _wait_until_well(world, watch)
+        done.stuck = wait_until_well(world, watch)
     else:
         world.rest(fault.pause)
     feed.go(share, fault.seconds + _BEYOND_SECONDS)
@@ -128,7 +150,7 @@ def _disturb(world: World, watch: Watch, feed: Feed, fault: Fault, share: float,
     return done
 
 
-def _wait_until_well(world: World, watch: Watch) -> list[int]:
+def wait_until_well(world: World, watch: Watch) -> list[int]:
     """Return when nothing is left to do; else the partition numbers that have, after a long time."""
     deadline = time.monotonic() + _WELL_SECONDS
     world.mend()

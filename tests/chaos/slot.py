@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.workers import ROOT, Worker
+from tests.support.workers import READY, ROOT, Worker
 
 CLOCK = Path(__file__).parent / "clock"
 _AGAIN_SECONDS = 0.5
@@ -112,6 +112,11 @@ class Slot:
         worker.__exit__(None, None, None)
 
     # -- what it says
+
+    @property
+    def ready(self) -> bool:
+        """Whether it runs, and has had all of its partitions."""
+        return self._worker is not None and READY in self._worker.output.splitlines()
 
     def lags(self) -> dict[str, int | None]:
         """The lag of each partition number that it has; None: nobody knows. Empty: it does not answer."""

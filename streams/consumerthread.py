@@ -27,6 +27,8 @@ from streams.settings import Settings
 FETCH_WAIT_MS = 100
 """How long the broker may hold a fetch that finds nothing: what a quiet feed delays the news that it is complete."""
 FETCH_BYTES = 4 << 20
+HEARTBEAT_MS = 500
+"""How often the group is asked at least: only so does a worker hear that another one has left, or wants to join."""
 LOOK_SECONDS = 0.5
 """How often the group is looked after."""
 CONNECT_SECONDS = 1.0
@@ -106,7 +108,7 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
             max_partition_fetch_bytes=FETCH_BYTES,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             session_timeout_ms=settings.session_timeout,
-            heartbeat_interval_ms=settings.session_timeout // 5,
+            heartbeat_interval_ms=min(settings.session_timeout // 5, HEARTBEAT_MS),
             rebalance_timeout_ms=2 * settings.session_timeout,
             retry_backoff_ms=50,
         )

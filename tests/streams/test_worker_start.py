@@ -6,15 +6,12 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import faust
 import pytest
 from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as Place
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic
 
-from streams.assignor import IncompleteError, WholeAssignor
 from streams.embedded import EmbeddedBroker, free_port
-from streams.settings import Settings
 from streams.topics import create
 from tests.support.brokers import ApacheKafka
 from tests.support.node import Listener
@@ -123,33 +120,6 @@ def test_brokers_that_restart_while_a_worker_joins(kafka: ApacheKafka) -> None:
         worker.wait_ready()
         worker.wait_until(lambda: worker.metric("offbeat_partition_live") == 4)
         assert worker.stop() == 0
-
-
-class Picture:
-    """What a client knows of the cluster: how many partitions each topic has."""
-
-    def __init__(self, **counts: int) -> None:
-        self._counts = counts
-
-    def partitions_for_topic(self, topic: str) -> set[int] | None:
-        return set(range(self._counts[topic])) if self._counts.get(topic) else None
-
-
-def test_nothing_is_assigned_by_an_incomplete_picture() -> None:
-    ends: list[tuple[int, str]] = []
-    app = faust.App("x", table_standby_replicas=0)
-    app.offbeat_settings, app.offbeat_partitions = Settings(), 2
-    app.offbeat_fatal = lambda code, message: ends.append((code, message))
-    assignor = WholeAssignor(app)
-    assert assignor.assign(Picture(customers=2, purchases=2, carts=2), {}) == {}
-    for picture in (Picture(), Picture(customers=2, purchases=2), Picture(customers=2, purchases=2, carts=1)):
-        with pytest.raises(IncompleteError, match=r"the broker tells \d of the 2 partitions of "):
-            assignor.assign(picture, {})
-    assert not ends
-    with pytest.raises(IncompleteError):
-        assignor.assign(Picture(customers=2, purchases=3, carts=2), {})
-    assert [code for code, _ in ends] == [2]
-    assert ends[0][1].startswith("topic purchases has 3 partitions now, it had 2 when this worker started")
 
 
 # --- topics ----------------------------------------------------------------------------------------------------------

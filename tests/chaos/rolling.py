@@ -22,7 +22,7 @@ from tests.chaos.watch import Pause, Watch
 from tests.chaos.world import World, make_world
 
 _READY_SECONDS = 90.0
-_APART_SECONDS = 2.0
+_APART_SECONDS = 1.5
 """The load alone, before the first worker is replaced and after each."""
 
 

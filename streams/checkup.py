@@ -12,7 +12,7 @@ import redis
 from agents.rules import RulesError, load_rules
 from streams.settingkinds import split_address
 from streams.settings import Settings, SettingsError
-from streams.topics import BrokerError, admin, check, unreachable
+from streams.topics import BrokerError, admin, check, members, unreachable
 from streams.transactions import clock, transactions
 from tables.parameters import ParametersError, load_parameters
 
@@ -54,7 +54,7 @@ def _brokers(settings: Settings) -> Iterator[Check]:
         name = f"broker {address}"
         try:
             with admin(settings, [address]) as client:
-                brokers = len(client.describe_cluster()["brokers"])
+                brokers = len(members(client))
         except (BrokerError, SettingsError) as error:
             what, _, advice = str(error).partition("; ")
             yield Check(name, False, what, advice)
@@ -77,7 +77,7 @@ def _with_brokers(name: str, look: Callable[[Settings], Check]) -> Callable[[Set
 def _look_advertised(settings: Settings) -> Check:
     """The addresses that the brokers tell clients to use: often not reachable from where the worker runs."""
     with admin(settings) as client:
-        told = [(b["host"], b["port"]) for b in client.describe_cluster()["brokers"]]
+        told = members(client)
     gone = [f"{host}:{port}" for host, port in told if unreachable(host, port)]
     if gone:
         what = f"the cluster names {', '.join(gone)}, which cannot be reached from here"

@@ -104,7 +104,16 @@ def _look(client: Any, settings: Settings) -> Cluster:
         )
         for name, partitions in there.items()
     }
-    return Cluster(len(client.describe_cluster()["brokers"]), found)
+    return Cluster(len(members(client)), found)
+
+
+def members(client: Any) -> list[tuple[str, int]]:
+    """Host and port of every broker of the cluster, as it tells clients."""
+    try:
+        told = client.describe_cluster()
+    except KeyError:  # kafka-python 3.0.12 looks for a field that only Kafka 3.7 and later send
+        told = client._manager.run(client._get_cluster_metadata, [])  # noqa: SLF001 - its own way with brokers before 2.8
+    return [(broker["host"], broker["port"]) for broker in told["brokers"]]
 
 
 def _configs(client: Any, names: list[str]) -> dict[str, dict[str, str]]:

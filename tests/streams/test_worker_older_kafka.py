@@ -13,12 +13,10 @@ from tests.support.invented import invented
 from tests.support.oracle import assert_equal, pure
 from tests.support.workers import Worker, deploy, offbeat, running
 
-VERSION = "3.9.1"
 
-
-@pytest.fixture
-def older_kafka(java: None) -> Iterator[ApacheKafka]:  # noqa: ARG001 - it may skip
-    with ApacheKafka(VERSION) as kafka:
+@pytest.fixture(params=["3.3.2", "3.9.1"])
+def older_kafka(java: None, request: pytest.FixtureRequest) -> Iterator[ApacheKafka]:  # noqa: ARG001 - it may skip
+    with ApacheKafka(request.param) as kafka:
         yield kafka
 
 
@@ -26,8 +24,9 @@ def test_a_worker_is_killed_in_the_middle(older_kafka: ApacheKafka, tmp_path: Pa
     to = deploy(older_kafka, clock="event", partitions="4")
     log = invented(tmp_path / "log.jsonl", seed=39, events=40_000, customers=2000)
     expected = pure(log, to)
-    done = offbeat("replay", str(log), environ=to.environ)
-    assert done.returncode == 0, done.stderr
+    for command in (["doctor"], ["replay", str(log)]):
+        done = offbeat(*command, environ=to.environ)
+        assert done.returncode == 0, done.stdout + done.stderr
     with Worker(to.environ) as killed:
         killed.wait_ready()
         killed.wait_metric("offbeat_triggers_total", 1)

@@ -60,10 +60,10 @@ def check(settings: Settings, as_json: bool) -> None:
 )
 @with_settings("brokers", "prefix", "delivery")
 def repartition(settings: Settings, partitions: int, partitioner: str | None) -> None:
-    """Give the sources and the changelog more partitions; customers move to where their events will be.
+    """Give topics in use more partitions.
 
-    Stop the producers first, let the workers take what is left, and stop them too. It may be broken off and run again
-    at any point.
+    Sources and changelog get as many; customers move to where their events will be. Stop the producers first, let the
+    workers take what is left, and stop them too. It may be broken off and run again at any point.
     """
     from streams.repartition import repartition as work  # noqa: PLC0415 - aiokafka takes its time
     from streams.repartitionplan import RepartitionError  # noqa: PLC0415

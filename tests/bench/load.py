@@ -18,7 +18,7 @@ from streams.settings import Settings
 from tables.events import CARTS, PURCHASES
 
 CUSTOMERS = 200_000
-APART_MS = 50
+APART_MS = 5
 SEED = 1
 _BATCH_BYTES = 256 << 10
 _IN_FLIGHT = 32

@@ -1,0 +1,160 @@
+"""What each event does to its customer, and when the customer is to be looked at next on account of it."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from agents.basket import Baskets
+from agents.cart import Carts
+from agents.decisions import iso
+from agents.emitter import Emitter
+from agents.repurchase import Repurchase
+from tables.basket import add_basket
+from tables.cart import add_item, empty_cart, forget_views, remove_item, replace_cart, start_checkout, view
+from tables.customer import NEVER, Customer, Profile
+from tables.events import (
+    CartCleared,
+    CartItemAdded,
+    CartItemRemoved,
+    CartUpdated,
+    CheckoutStarted,
+    CustomerMerged,
+    CustomerUpdated,
+    OrderCancelled,
+    OrderCompleted,
+    OrderRefunded,
+    ProductViewed,
+)
+from tables.orders import RecentOrder, add_order, find_order
+
+Handler = Callable[[str, bytes, Customer, Any, int], int]
+"""Applies an event; returns when what it changed is to be looked at. NEVER: no earlier than before."""
+
+
+class Handlers:
+    """The handler of each type of event but `customer.erased`, which leaves no customer."""
+
+    def __init__(self, repurchase: Repurchase, carts: Carts, baskets: Baskets, emitter: Emitter) -> None:
+        self.counts: Counter[str] = Counter()
+        """Events that were not applied, by why: duplicate, ignored."""
+        self._repurchase, self._carts, self._baskets, self._emitter = repurchase, carts, baskets, emitter
+        self.by_type: dict[type, Handler] = {
+            OrderCompleted: self._order_completed,
+            OrderCancelled: self._order_returned,
+            OrderRefunded: self._order_returned,
+            CartItemAdded: self._item_added,
+            CartItemRemoved: self._item_removed,
+            CartUpdated: self._cart_updated,
+            CartCleared: self._cart_cleared,
+            CheckoutStarted: self._checkout_started,
+            ProductViewed: self._product_viewed,
+            CustomerUpdated: self._customer_updated,
+            CustomerMerged: self._ignored,
+        }
+
+    def wake(self, customer: Customer) -> int:
+        """When the customer is to be looked at next, by all that there is."""
+        wake = self._carts.wake(customer)
+        orders = customer.orders
+        return wake if orders is None else min(wake, self._repurchase.wake(orders))
+
+    # -- purchases
+
+    def _order_completed(self, customer_id: str, key: bytes, customer: Customer, event: OrderCompleted, at: int) -> int:
+        if find_order(customer.orders, event.order_id) is not None:
+            self.counts["duplicate"] += 1
+            return NEVER
+        if customer.basket is not None:
+            self._baskets.look(customer_id, customer, customer.basket, event, at)
+        customer.basket = add_basket(customer.basket, event.total, event.currency)
+        order = RecentOrder(event.order_id, event.event_id, at, event.total)
+        orders = customer.orders = add_order(customer.orders, order)
+        if at == orders.last_at:
+            orders.imported = event.backfill
+            orders.muted_until = 0
+        if event.backfill:  # what it makes due up to now is past, wherever among the orders it belongs
+            orders.muted_until = self._emitter.now
+        customer.cart = empty_cart(customer.cart, at)
+        _end_checkout(customer, at)
+        customer.viewed = forget_views(customer.viewed, at)
+        if customer.open:
+            self._emitter.cancel_answered(customer_id, customer, at, "an order came", _cause(event, at, event.order_id))
+        self._repurchase.replan(key, customer, orders)
+        return self.wake(customer)
+
+    def _order_returned(
+        self, _id: str, _key: bytes, customer: Customer, event: OrderCancelled | OrderRefunded, _at: int
+    ) -> int:
+        order = find_order(customer.orders, event.order_id)
+        if order is None:
+            self.counts["ignored"] += 1
+        else:
+            amount = event.amount if isinstance(event, OrderRefunded) else None
+            order.returned = order.total if amount is None else min(order.total, order.returned + amount)
+        return NEVER
+
+    # -- carts
+
+    def _item_added(self, _id: str, _key: bytes, customer: Customer, event: CartItemAdded, at: int) -> int:
+        customer.cart = add_item(customer.cart, event, at)
+        return self._carts.wake(customer)
+
+    def _item_removed(self, _id: str, _key: bytes, customer: Customer, event: CartItemRemoved, at: int) -> int:
+        customer.cart = remove_item(customer.cart, event, at)
+        if customer.cart.empty:
+            _end_checkout(customer, at)
+        return self._carts.wake(customer)
+
+    def _cart_updated(self, _id: str, _key: bytes, customer: Customer, event: CartUpdated, at: int) -> int:
+        customer.cart = replace_cart(customer.cart, event, at)
+        if customer.cart.empty:
+            _end_checkout(customer, at)
+        return self._carts.wake(customer)
+
+    def _cart_cleared(self, _id: str, _key: bytes, customer: Customer, _event: CartCleared, at: int) -> int:
+        customer.cart = empty_cart(customer.cart, at)
+        _end_checkout(customer, at)
+        return self._carts.wake(customer)
+
+    def _checkout_started(self, _id: str, _key: bytes, customer: Customer, event: CheckoutStarted, at: int) -> int:
+        if customer.cart is not None and at < customer.cart.since:
+            return NEVER
+        customer.cart, customer.checkout = start_checkout(customer.cart, customer.checkout, event, at)
+        return self._carts.wake(customer)
+
+    def _product_viewed(self, _id: str, _key: bytes, customer: Customer, event: ProductViewed, at: int) -> int:
+        if event.backfill or (customer.cart is not None and at < customer.cart.since):
+            return NEVER
+        customer.viewed = view(customer.viewed, event, at)
+        return self._carts.wake(customer)
+
+    # -- customers
+
+    def _customer_updated(self, _id: str, _key: bytes, customer: Customer, event: CustomerUpdated, at: int) -> int:
+        profile = customer.profile or Profile()
+        if at < profile.updated_at:
+            return NEVER
+        profile.updated_at = at
+        if event.consent is not None:
+            for channel in ("email", "sms", "push"):
+                given = getattr(event.consent, channel)
+                if given is not None:
+                    setattr(profile, channel, given)
+        profile.timezone = event.timezone or profile.timezone
+        profile.country = event.country or profile.country
+        customer.profile = profile
+        return NEVER
+
+    def _ignored(self, _id: str, _key: bytes, _customer: Customer, _event: CustomerMerged, _at: int) -> int:
+        self.counts["ignored"] += 1
+        return NEVER
+
+
+def _end_checkout(customer: Customer, at: int) -> None:
+    """A purchase or an emptied cart at `at` ends the checkout that was open then."""
+    if customer.checkout is not None and customer.checkout.at <= at:
+        customer.checkout = None
+
+
+def _cause(event: OrderCompleted, at: int, order_id: str) -> dict[str, Any]:
+    return {"type": "order.completed", "event_id": event.event_id, "order_id": order_id, "occurred_at": iso(at)}

@@ -3,7 +3,9 @@
 python -m tests.chaos.rolling
 """
 
+import itertools
 import logging
+import shutil
 import sys
 import tempfile
 import time
@@ -13,6 +15,7 @@ from typing import NamedTuple
 
 import click
 
+from streams.embedded import BrokerStartError
 from tests.chaos.feed import Feed
 from tests.chaos.plan import Fault
 from tests.chaos.report import details, summary
@@ -95,20 +98,20 @@ def _wait_until_ready(world: World, slots: Sequence[Slot]) -> None:
 
 
 def table(pauses: Sequence[Pause], done: Sequence[Done], partitions: int) -> list[str]:
-    """In Markdown: for each worker that was replaced, the longest pause of each partition number, and the longest."""
+    """In Markdown: by the worker that was replaced, however often, the longest pause of each partition number."""
     begins = [done[0].began - _APART_SECONDS, *(one.began for one in done), float("inf")]
     names = ["none", *(f"worker {one.fault.worker}" for one in done)]
-    lines = [
-        f"| replaced | {' | '.join(f'partition {number}' for number in range(partitions))} | longest |",
-        f"|---{'|---' * (partitions + 1)}|",
-    ]
-    for name, begin, end in zip(names, begins, begins[1:], strict=False):
-        longest = [0.0] * partitions
+    longest = {name: [0.0] * partitions for name in names}
+    for name, (begin, end) in zip(names, itertools.pairwise(begins), strict=True):
+        row = longest[name]
         for pause in pauses:
             if begin <= pause.ended < end:
-                longest[pause.partition] = max(longest[pause.partition], pause.seconds)
-        lines.append(f"| {name} | {' | '.join(f'{seconds:.1f} s' for seconds in (*longest, max(longest)))} |")
-    return lines
+                row[pause.partition] = max(row[pause.partition], pause.seconds)
+    return [
+        f"| replaced | {' | '.join(f'partition {number}' for number in range(partitions))} | longest |",
+        f"|---{'|---' * (partitions + 1)}|",
+        *(f"| {name} | {' | '.join(f'{cell:.1f} s' for cell in (*row, max(row)))} |" for name, row in longest.items()),
+    ]
 
 
 @click.command()
@@ -138,26 +141,36 @@ def rolling(
     for name in ("kafka", "aiokafka"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     folder = Path(tempfile.mkdtemp(prefix="offbeat-rolling-"))
-    with make_world(folder, workers=workers, brokers=int(brokers)) as world:
-        outcome, lasted = roll(
-            world,
-            flow=Flow(history, seconds, rate),
-            customers=customers,
-            partitions=partitions,
-            session=session,
-            times=times,
-            seed=seed,
-            folder=folder,
-            say=lambda text: click.echo(text, err=True),
-        )
+    try:
+        with make_world(folder, workers=workers, brokers=int(brokers)) as world:
+            outcome, lasted = roll(
+                world,
+                flow=Flow(history, seconds, rate),
+                customers=customers,
+                partitions=partitions,
+                session=session,
+                times=times,
+                seed=seed,
+                folder=folder,
+                say=_say,
+            )
+    except (BrokerStartError, RuntimeError) as error:
+        _say(f"given up: {error}")
+        sys.exit(1)
     click.echo("\n".join(table(outcome.pauses, outcome.done, partitions)))
-    click.echo(summary(1, outcome), err=True)
+    _say(summary(1, outcome))
     if not lasted:
-        click.echo("the events were over before the last worker was replaced: give more --seconds", err=True)
-    if not outcome.right:
+        _say("the events were over before the last worker was replaced: give more --seconds")
+    if outcome.right:
+        shutil.rmtree(folder)
+    else:
         (folder / "wrong.txt").write_text(details(outcome))
-    click.echo(f"what workers said is in {folder}", err=True)
+        _say(f"what workers said, and what is wrong, is in {folder}")
     sys.exit(0 if outcome.right and lasted else 1)
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
 
 
 if __name__ == "__main__":

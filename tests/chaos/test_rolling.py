@@ -26,12 +26,14 @@ def test_a_rolling_restart_under_load(java: None, tmp_path: Path) -> None:  # no
 
 
 def test_the_table_has_the_longest_pause_of_each_partition_by_the_worker_replaced() -> None:
-    done = [Done(Fault("worker-replaced", None, 0.0, number, None, 0.0), 10.0 * (number + 1)) for number in range(2)]
+    began = {10.0: 0, 20.0: 1, 30.0: 0}
+    done = [Done(Fault("worker-replaced", None, 0.0, worker, None, 0.0), at) for at, worker in began.items()]
     pauses = [Pause(0, 1.0, 7.0), Pause(0, 8.5, 8.7), Pause(1, 9.9, 11.0), Pause(1, 12.0, 12.5), Pause(0, 19.0, 22.0)]
+    pauses += [Pause(1, 30.5, 32.5)]
     assert table(pauses, done, 2) == [
         "| replaced | partition 0 | partition 1 | longest |",
         "|---|---|---|---|",
         "| none | 0.2 s | 0.0 s | 0.2 s |",
-        "| worker 0 | 0.0 s | 1.1 s | 1.1 s |",
+        "| worker 0 | 0.0 s | 2.0 s | 2.0 s |",
         "| worker 1 | 3.0 s | 0.0 s | 3.0 s |",
     ]

@@ -10,6 +10,20 @@ from tables.events import SOURCES
 ANEW = "to build the state anew from the sources, delete the changelog and the group's offsets"
 
 
+def check_topics_are_those(settings: Settings, mark: Mark | None, topic_ids: Mapping[str, str]) -> None:
+    """Raises `StopError` when a source was deleted and made anew since `mark`: its offsets are of other events.
+
+    `topic_ids`: what the brokers tell now, as the mark has them; what one of both does not know is not compared.
+    """
+    before = mark.topics if mark else {}
+    for source in SOURCES:
+        if source in before and topic_ids.get(source, before[source]) != before[source]:
+            raise StopError(
+                f"topic {settings.topic(source)} was made anew since its events were last taken: the offsets in "
+                f"{settings.changelog} are of the former one. Nothing was skipped yet; {ANEW}"
+            )
+
+
 def go_on_from(
     settings: Settings,
     number: int,

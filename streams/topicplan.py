@@ -35,6 +35,8 @@ class Found:
     partitions: int
     replication: int
     configs: Mapping[str, str]
+    id: str = ""
+    """Given by the brokers when it was made; empty when they give none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -94,17 +94,24 @@ def look(settings: Settings) -> Cluster:
 
 def _look(client: Any, settings: Settings) -> Cluster:
     ours = set(every(settings))
-    there = {t["name"]: t["partitions"] for t in client.describe_topics() if t["name"] in ours and not t["error_code"]}
+    there = {t["name"]: t for t in client.describe_topics() if t["name"] in ours and not t["error_code"]}
     configs = _configs(client, sorted(there))
     found = {
         name: Found(
-            partitions=len(partitions),
-            replication=min((len(p["replica_nodes"]) for p in partitions), default=0),
+            partitions=len(told["partitions"]),
+            replication=min((len(p["replica_nodes"]) for p in told["partitions"]), default=0),
             configs=configs.get(name, {}),
+            id=_id(told),
         )
-        for name, partitions in there.items()
+        for name, told in there.items()
     }
     return Cluster(len(client.describe_cluster()["brokers"]), found)
+
+
+def _id(told: Mapping[str, Any]) -> str:
+    """Kafka before 2.8 gives topics no id, or that of zeros."""
+    found = str(told.get("topic_id") or "")
+    return found if found.strip("0-") else ""
 
 
 def _configs(client: Any, names: list[str]) -> dict[str, dict[str, str]]:

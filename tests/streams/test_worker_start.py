@@ -1,5 +1,6 @@
 """How a worker starts, or says in one line why it cannot; and what it does when the brokers go away."""
 
+import re
 import signal
 import socket
 import time
@@ -292,6 +293,9 @@ def test_a_batch_that_the_brokers_never_take_ends_the_worker(apache_kafka: Apach
         produce(apache_kafka, [viewed(to, "c", now() - 60_000, "e")])
         assert worker.wait() == 1
         assert "offbeat: partition 0: a batch cannot be made durable: MessageSizeTooLargeError" in worker.errors
+        assert re.search(
+            rf"the record of b'c' has \d+ bytes; raise max.message.bytes of {to.topic('triggers.cart')}", worker.errors
+        )
         assert worker.errors.count("a batch failed, taking the partition over anew") == 4
     limit(apache_kafka, to.topic("triggers.cart"), 1 << 20)
     with running(to.environ) as worker:

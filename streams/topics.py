@@ -12,7 +12,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from streams.settingkinds import split_address
 from streams.settings import Settings
-from streams.topicplan import Cluster, Difference, Found, Topic, compare, every, wanted
+from streams.topicplan import TRANSACTION_STATE, Cluster, Difference, Found, Topic, compare, every, wanted
 
 _EXISTS = 36
 """Kafka's code for a topic that is there already."""
@@ -93,7 +93,7 @@ def look(settings: Settings) -> Cluster:
 
 
 def _look(client: Any, settings: Settings) -> Cluster:
-    ours = set(every(settings))
+    ours = {*every(settings), TRANSACTION_STATE}
     there = {t["name"]: t for t in client.describe_topics() if t["name"] in ours and not t["error_code"]}
     configs = _configs(client, sorted(there))
     found = {
@@ -105,7 +105,8 @@ def _look(client: Any, settings: Settings) -> Cluster:
         )
         for name, told in there.items()
     }
-    return Cluster(len(client.describe_cluster()["brokers"]), found)
+    transactions = found.pop(TRANSACTION_STATE, None)
+    return Cluster(len(client.describe_cluster()["brokers"]), found, transactions)
 
 
 def _id(told: Mapping[str, Any]) -> str:

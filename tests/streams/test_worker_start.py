@@ -172,6 +172,18 @@ def test_topics_with_unequal_partitions(apache_kafka: ApacheKafka) -> None:
     assert "--alter --topic" in line
 
 
+def test_partitions_that_are_added_while_a_worker_runs(apache_kafka: ApacheKafka) -> None:
+    """Producers would send customers to where their history is not."""
+    to = deploy(apache_kafka)
+    with Worker(to.environ) as worker:
+        worker.wait_ready()
+        admin = AdminClient({"bootstrap.servers": apache_kafka.address})
+        for done in admin.create_partitions([NewPartitions(to.topic("purchases"), 3)]).values():
+            done.result(10)
+        assert worker.wait(30) == 2
+        assert f"offbeat: topic {to.topic('purchases')} has 3 partitions now, it had 2 when" in worker.errors
+
+
 def test_a_changelog_that_is_not_compacted(apache_kafka: ApacheKafka) -> None:
     to = Deployment(apache_kafka, environment(apache_kafka, "uncompacted."))
     admin = AdminClient({"bootstrap.servers": apache_kafka.address})
@@ -311,6 +323,20 @@ def delete_events(kafka: ApacheKafka, topic: str, before: int) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.address})
     for done in admin.delete_records([Place(topic, 0, before)]).values():
         done.result(10)
+
+
+def test_a_group_that_the_brokers_have_forgotten_goes_on_from_its_marks(apache_kafka: ApacheKafka) -> None:
+    """After a week in which nobody was there: what was taken is not taken again, and nothing is passed."""
+    to = deploy(apache_kafka, partitions="1")
+    for begin in (0, 5):
+        with running(to.environ) as worker:
+            produce(apache_kafka, [viewed(to, f"c{n}", now(), f"e{n}") for n in range(begin, begin + 5)])
+            worker.wait_metric("offbeat_events_total", 5)
+            assert worker.metric("offbeat_events_total") == 5
+        client = AdminClient({"bootstrap.servers": apache_kafka.address})
+        for gone in client.delete_consumer_groups([to.settings.group_id]).values():
+            gone.result(10)
+    assert len(states(apache_kafka, to.settings)) == 10
 
 
 def test_events_that_were_deleted_unread_are_not_passed_in_silence(apache_kafka: ApacheKafka) -> None:

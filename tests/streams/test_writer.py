@@ -11,6 +11,7 @@ from aiokafka.errors import InvalidProducerIdMapping, KafkaConnectionError, Kafk
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnRequest, InitProducerIdRequest
+from kafka import TopicPartition as Place
 
 from streams.errors import FencedError
 from streams.ports import Row
@@ -18,7 +19,7 @@ from streams.settings import Settings
 from streams.topics import admin
 from streams.writer import TransactionalWriter
 from tests.support.brokers import ApacheKafka
-from tests.support.topics_io import read_all
+from tests.support.topics_io import now, read_all
 from tests.support.workers import Deployment, deploy
 
 Answer = Callable[[], Awaitable[Any]]
@@ -258,6 +259,26 @@ def test_an_id_that_the_brokers_have_forgotten_is_told_again() -> None:
 
         asyncio.run(asyncio.wait_for(scenario(), 60))
         assert committed(to) == ["one", "two"]
+
+
+def test_records_have_the_time_of_sending(apache_kafka: ApacheKafka) -> None:
+    """Not that of events: what a replay of 1997 makes would fall to retention at once."""
+    to = deploy(apache_kafka)
+    began = now()
+
+    async def scenario() -> None:
+        writer = writer_of(to)
+        await writer.open()
+        await writer.write(rows("state"), {to.topic("triggers.cart"): rows("trigger")}, {})
+        await writer.close()
+
+    asyncio.run(scenario())
+    with admin(to.settings) as client:
+        for topic in (to.settings.changelog, to.topic("triggers.cart")):
+            place = Place(topic, 0)
+            found = client.list_partition_offsets({place: began})[place]
+            assert found.offset == 0
+            assert began <= found.timestamp <= now()
 
 
 def test_who_opens_last_writes(apache_kafka: ApacheKafka) -> None:

@@ -3,6 +3,7 @@
 import re
 import signal
 import socket
+import struct
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,10 +18,11 @@ from streams.assignor import IncompleteError, WholeAssignor
 from streams.embedded import EmbeddedBroker, free_port
 from streams.settings import Settings
 from streams.topics import create
+from tests.chaos.slot import CLOCK
 from tests.support.brokers import ApacheKafka
 from tests.support.node import Listener
 from tests.support.topics_io import Send, event, now, produce, read_all, states
-from tests.support.workers import Deployment, Worker, deploy, environment, rules_of_a_minute, running
+from tests.support.workers import ROOT, Deployment, Worker, deploy, environment, rules_of_a_minute, running
 
 
 @pytest.fixture(scope="module")
@@ -243,6 +245,17 @@ def test_a_group_that_somebody_else_has(apache_kafka: ApacheKafka) -> None:
     finally:
         other.close()
     assert line.startswith(f"group: {to.settings.group_id} has members that are no workers of Offbeat")
+
+
+def test_a_clock_that_is_hours_ahead(apache_kafka: ApacheKafka, tmp_path: Path) -> None:
+    """Apache Kafka 4 takes no records of more than an hour ahead: nothing is decided by such a clock."""
+    to = deploy(apache_kafka)
+    clock = tmp_path / "clock"
+    clock.write_bytes(struct.pack("d", 7_200.0))
+    produce(apache_kafka, [viewed(to, "c", now(), "e")])
+    line = refused({**to.environ, "PYTHONPATH": f"{CLOCK}:{ROOT}", "CHAOS_CLOCK": str(clock)}, 1)
+    assert line.startswith("clock: the brokers refuse records with the time of this machine as too far ahead; ")
+    assert states(apache_kafka, to.settings) == {}
 
 
 # --- passwords -------------------------------------------------------------------------------------------------------

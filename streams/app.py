@@ -20,8 +20,10 @@ from streams.ports import Fatal, Means
 from streams.recovery import CustomersTable, TableManager
 from streams.settings import Settings
 from streams.status import Status
+from streams.topicplan import Found
 from streams.transport import URL_SCHEME
 from streams.writer import make_writer
+from tables.events import SOURCES
 from tables.parameters import Parameters
 
 POLL_RECORDS = 4_000
@@ -33,7 +35,7 @@ def build_app(
     rules: Rules,
     parameters: Parameters,
     *,
-    partitions: Mapping[str, int],
+    topics: Mapping[str, Found],
     metrics: Metrics,
     status: Status,
     clock: Clock,
@@ -42,10 +44,12 @@ def build_app(
 ) -> faust.App:
     """The app, ready to start.
 
-    `partitions`: how many each topic has. `fatal(code, message)` ends the process. `on_live` hears which partition
+    `topics`: all of ours, by name. `fatal(code, message)` ends the process. `on_live` hears which partition
     numbers have been taken over.
     """
-    count = partitions[settings.sources[0]]
+    count = topics[settings.sources[0]].partitions
+    partitions = {name: found.partitions for name, found in topics.items()}
+    named = {source: topics[settings.topic(source)].id for source in SOURCES}
     app = faust.App(
         settings.group_id,
         broker=[f"{URL_SCHEME}://{address}" for address in settings.broker_list],
@@ -83,6 +87,7 @@ def build_app(
             clock=clock,
             metrics=metrics,
             status=status,
+            topic_ids={source: id_ for source, id_ in named.items() if id_},
         )
 
     manager.holdings = Holdings(lambda number: Partition(number, means()), fatal)

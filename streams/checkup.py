@@ -12,6 +12,7 @@ import redis
 from agents.rules import RulesError, load_rules
 from streams.settingkinds import split_address
 from streams.settings import Settings, SettingsError
+from streams.stuck import stuck_transactions
 from streams.topics import BrokerError, admin, check, members, unreachable
 from streams.transactions import clock, transactions
 from tables.parameters import ParametersError, load_parameters
@@ -41,6 +42,7 @@ def checkup(settings: Settings) -> Iterator[Check]:
         topics = _topics(settings)
         yield topics
         yield _transactions(settings)
+        yield _stuck(settings)
         yield (
             _clock(settings) if topics.ok else Check("clock", True, "not compared with the brokers': topics come first")
         )
@@ -106,6 +108,25 @@ def _look_transactions(settings: Settings) -> Check:
     return Check("transactions", False, f"not supported: {what}", advice)
 
 
+def _look_stuck(settings: Settings) -> Check:
+    """What readers of committed records do not get to see."""
+    name = "open transactions"
+    if settings.delivery == "at_least_once":
+        return Check(name, True, "not looked for: there are none with at_least_once")
+    found = stuck_transactions(settings)
+    if not found:
+        return Check(name, True, "none is older than 15 minutes")
+    places = ", ".join(f"{topic}[{partition}] at offset {offset}" for topic, partition, offset in found)
+    topic, partition, offset = found[0]
+    return Check(
+        name,
+        False,
+        f"older than 15 minutes: {places}; nothing that follows is read",
+        f"stop whoever writes there; or run: kafka-transactions.sh --bootstrap-server {settings.brokers} abort "
+        f"--topic {topic} --partition {partition} --start-offset {offset}",
+    )
+
+
 def _look_clock(settings: Settings) -> Check:
     """Fires early or late by as much as the clock is wrong; Kafka refuses records of more than an hour ahead."""
     off, why = clock(settings)
@@ -120,6 +141,7 @@ def _look_clock(settings: Settings) -> Check:
 _advertised = _with_brokers("advertised addresses", _look_advertised)
 _topics = _with_brokers("topics", _look_topics)
 _transactions = _with_brokers("transactions", _look_transactions)
+_stuck = _with_brokers("open transactions", _look_stuck)
 _clock = _with_brokers("clock", _look_clock)
 
 

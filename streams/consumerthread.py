@@ -31,6 +31,8 @@ HEARTBEAT_MS = 500
 """How often the group is asked at least: only so does a worker hear that another one has left, or wants to join."""
 LOOK_SECONDS = 0.5
 """How often the group is looked after."""
+METADATA_MS = 10_000
+"""How old may be what is known of the topics: partitions that are added are noticed no later."""
 CONNECT_SECONDS = 1.0
 """Between two attempts to reach a broker at the start."""
 
@@ -110,6 +112,7 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
             session_timeout_ms=settings.session_timeout,
             heartbeat_interval_ms=min(settings.session_timeout // 5, HEARTBEAT_MS),
             rebalance_timeout_ms=2 * settings.session_timeout,
+            metadata_max_age_ms=METADATA_MS,
             retry_backoff_ms=50,
         )
 

@@ -20,6 +20,8 @@ class Mark(Struct, frozen=True):
     """When decisions were last made: event time in a replay, else the wall clock; epoch ms."""
     live_from: int = NEVER
     """The effective time of the first record that was not an import (replay), epoch ms."""
+    topics: dict[str, str] = {}
+    """By source: the id that the brokers gave the topic when it was made; sources without one are left out."""
 
 
 encode_mark = msgspec.json.Encoder().encode

@@ -8,7 +8,7 @@ from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, 
 
 from streams.errors import FencedError
 from streams.ports import STEP_SECONDS, Row
-from streams.producing import Producing
+from streams.producing import Producing, Sent
 from streams.settings import Settings
 
 _TRANSACTION_MS = 60_000
@@ -51,8 +51,8 @@ class Mover(Producing):
             raise KafkaError(repr(exc)) from exc
 
     async def _acknowledged(self, part: Rows) -> None:
-        sent: list[asyncio.Future[Any]] = []
+        sent: list[Sent] = []
         for number, rows in part.items():
             sent += await self.send(self.settings.changelog, rows, number)
-        for future in sent:
-            await future
+        for batch in sent:
+            await batch.taken()

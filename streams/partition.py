@@ -51,7 +51,7 @@ class Partition:
         self._report = Report(number, means.settings, means.metrics, means.status)
         self._takeover = Takeover(number, means, self._writer, self._report)
         self._group = GroupOffsets(number, means.settings, means.intake)
-        self._rows = RowWriter(number, means.settings)
+        self._rows = RowWriter(number, means.settings, means.topic_ids)
         self._leash = Leash()
         self._failures = 0
 

@@ -17,6 +17,11 @@ from streams.merge import Merge, Rejected
 from tables.customer import NEVER
 from tables.events import SOURCES, AnyEvent, TimeMark, type_name
 
+SET_BACK = 3_600_000
+"""A wall clock set back by no more than this (ms) stands still for decisions until it has caught up.
+
+One that is set back further was wrong, and is followed: else what falls due would look stale until it is reached again.
+"""
 ROOM = 5_000
 """Decisions and dead letters a batch holds at the most; what is due beyond it goes into the next one."""
 
@@ -81,7 +86,7 @@ class Outcome:
     positions: dict[str, Position]
     """Per source: where to go on from. All of them, or none when none has moved."""
     now: int
-    """Event time reached, epoch ms."""
+    """As the mark has it, epoch ms."""
     live_from: int
     """See Mark."""
     events: Counter[str] = field(default_factory=Counter)
@@ -168,7 +173,7 @@ class Pipeline:
         emitter = core.emitter
         decisions = emitter.decisions
         dead: list[DeadLetter] = []
-        if wall_clock:
+        if wall_clock and not wall < emitter.now <= wall + SET_BACK:
             emitter.now = wall
         ready = self.merge.take()
         done = judged = 0

@@ -102,6 +102,8 @@ class Means:
     clock: Clock
     metrics: Metrics
     status: Status
+    topic_ids: Mapping[str, str] = field(default_factory=dict)
+    """By source, as streams.mark.Mark has them."""
     epochs: Iterator[int] = field(default_factory=lambda: count(1))
     """Names of seeks."""
     new_token: Callable[[], str] = lambda: uuid4().hex

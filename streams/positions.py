@@ -10,6 +10,20 @@ from tables.events import SOURCES
 ANEW = "to build the state anew from the sources, delete the changelog and the group's offsets"
 
 
+def check_topics_are_those(settings: Settings, mark: Mark | None, topic_ids: Mapping[str, str]) -> None:
+    """Raises `StopError` when a source was deleted and made anew since `mark`: its offsets are of other events.
+
+    `topic_ids`: what the brokers tell now, as the mark has them; what one of both does not know is not compared.
+    """
+    before = mark.topics if mark else {}
+    for source in SOURCES:
+        if source in before and topic_ids.get(source, before[source]) != before[source]:
+            raise StopError(
+                f"topic {settings.topic(source)} was made anew since its events were last taken: the offsets in "
+                f"{settings.changelog} are of the former one. Nothing was skipped yet; {ANEW}"
+            )
+
+
 def go_on_from(
     settings: Settings,
     number: int,
@@ -37,7 +51,8 @@ def go_on_from(
         elif group is not None and group > position.offset:
             raise StopError(
                 f"{place}: group {settings.group_id} has committed offset {group}, but {settings.changelog} only knows "
-                f"{position.offset}: it has lost records. Set it right; or, {ANEW}"
+                f"{position.offset}: it has lost records. Restore it; or, to go on from where it stands, delete the "
+                "group's offsets: what was decided since then comes again, with the same ids"
             )
         elif position.offset < first:
             raise StopError(

@@ -8,10 +8,10 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import InvalidProducerEpoch, ProducerClosed, ProducerFenced
+from aiokafka.errors import InvalidProducerEpoch, MessageSizeTooLargeError, ProducerClosed, ProducerFenced
 
 from streams.errors import FencedError
 from streams.ports import STEP_SECONDS, Row
@@ -20,6 +20,26 @@ from streams.settings import Settings
 log = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 2.0
+
+
+class Sent(NamedTuple):
+    """A record batch on its way, of so many `records`; `key` is that of the last one."""
+
+    future: "asyncio.Future[Any]"
+    batch: Any
+    topic: str
+    records: int
+    key: bytes | None
+
+    async def taken(self) -> None:
+        """Return when the brokers have it. Raises KafkaError; of what is too large it says what that is."""
+        try:
+            await self.future
+        except MessageSizeTooLargeError as exc:
+            what = f"the record of {self.key!r}" if self.records == 1 else f"a batch of {self.records} records"
+            raise MessageSizeTooLargeError(
+                f"{what} has {self.batch.size()} bytes; raise max.message.bytes of {self.topic}"
+            ) from exc
 
 
 class Producing:
@@ -63,22 +83,23 @@ class Producing:
                 log.debug("closing the producer of partition %d: %r", self.number, exc)
                 await _break_off(producer)
 
-    async def send(self, topic: str, rows: Iterable[Row], partition: int | None = None) -> list["asyncio.Future[Any]"]:
-        """Hand the rows to the producer as record batches; the futures tell what became of each."""
+    async def send(self, topic: str, rows: Iterable[Row], partition: int | None = None) -> list[Sent]:
+        """Hand the rows to the producer as record batches; `Sent.taken` tells what became of each."""
         if partition is None:
             partition = self.number % self._partitions.get(topic, self.number + 1)
-        sent: list[asyncio.Future[Any]] = []
+        sent: list[Sent] = []
+        last: bytes | None = None
         now = int(time.time() * 1000)
         batch, append, count = self._new_batch()
         for key, value, headers in rows:
             if append(count, now, key, value, headers) is None:
-                sent.append(await self._send_batch(topic, partition, batch, count))
+                sent.append(await self._send_batch(topic, partition, batch, count, last))
                 batch, append, count = self._new_batch()
                 if append(count, now, key, value, headers) is None:
                     raise ValueError(f"a record for {topic} is too large to be sent")
-            count += 1
+            count, last = count + 1, key
         if count:
-            sent.append(await self._send_batch(topic, partition, batch, count))
+            sent.append(await self._send_batch(topic, partition, batch, count, last))
         return sent
 
     def _new_batch(self) -> tuple[Any, Callable[..., Any], int]:
@@ -86,11 +107,11 @@ class Producing:
         batch = self.producer.create_batch()
         return batch, batch._builder.append, 0  # noqa: SLF001
 
-    async def _send_batch(self, topic: str, partition: int, batch: Any, count: int) -> "asyncio.Future[Any]":
+    async def _send_batch(self, topic: str, partition: int, batch: Any, count: int, last: bytes | None) -> Sent:
         batch._relative_offset = count  # noqa: SLF001
         batch.close()
-        sent: asyncio.Future[Any] = await self.producer.send_batch(batch, topic, partition=partition)
-        return sent
+        future = await self.producer.send_batch(batch, topic, partition=partition)
+        return Sent(future, batch, topic, count, last)
 
 
 async def _break_off(producer: AIOKafkaProducer) -> None:

@@ -49,6 +49,11 @@ def refusal(exc: BaseException, settings: Settings) -> tuple[int, str] | None:
                 f"the brokers do not let {who} write with transactional ids that begin with {settings.group_id}-; "
                 "allow it (kafka-acls.sh)"
             )
+        case errors.InvalidTimestampError():
+            return FAILURE, (
+                "clock: the brokers refuse records with the time of this machine as too far ahead; let NTP set the "
+                "clocks of both (offbeat doctor tells how far they are apart)"
+            )
         case _:
             return None
 

@@ -153,6 +153,7 @@ def new_marks(step: Step, marks: Mapping[int, Mark | None], ends: Ends) -> dict[
                 },
                 now=min(origin.now for origin in origins),
                 live_from=min(origin.live_from for origin in origins),
+                topics=origins[0].topics,
             )
             if mark != own:
                 found[number] = mark

@@ -16,8 +16,8 @@ NO_HEADERS: Headers = []
 class RowWriter:
     """Turns what a batch of one partition number comes to into rows."""
 
-    def __init__(self, number: int, settings: Settings) -> None:
-        self._number, self._topics = number, settings.sources
+    def __init__(self, number: int, settings: Settings, topic_ids: Mapping[str, str]) -> None:
+        self._number, self._topics, self._ids = number, settings.sources, dict(topic_ids)
         self._messages = MessageWriter(settings)
 
     def states(self, outcome: Outcome) -> Iterator[Row]:
@@ -25,7 +25,8 @@ class RowWriter:
         for key, value in outcome.settled.changes.items():
             yield key, value, NO_HEADERS
         if outcome.positions:
-            yield *mark_record(Mark(outcome.positions, outcome.now, outcome.live_from)), NO_HEADERS
+            mark = Mark(outcome.positions, outcome.now, outcome.live_from, self._ids)
+            yield *mark_record(mark), NO_HEADERS
 
     def outputs(self, outcome: Outcome) -> Mapping[str, list[Row]]:
         """Decisions and dead letters, by topic."""

@@ -15,7 +15,7 @@ from streams.errors import StopError
 from streams.mark import Mark, Position
 from streams.pipeline import Pipeline
 from streams.ports import STEP_SECONDS, Means, Writer
-from streams.positions import go_on_from
+from streams.positions import check_topics_are_those, go_on_from
 from streams.refusals import refusal
 from streams.reporting import Report
 from tables.events import SOURCES
@@ -78,6 +78,7 @@ class Takeover:
 
     async def _positions(self, mark: Mark | None, token: str) -> dict[str, Position]:
         settings, intake, number = self._means.settings, self._means.intake, self._number
+        check_topics_are_those(settings, mark, self._means.topic_ids)
         topics = dict(zip(SOURCES, settings.sources, strict=True))
         committed = {source: await intake.committed(topic, number) for source, topic in topics.items()}
         beginnings = {source: await intake.beginning(topic, number) for source, topic in topics.items()}

@@ -9,6 +9,8 @@ DEAD_LETTER_BYTES = 32 << 20
 """A dead letter holds whatever a source took, and headers."""
 KAFKA_MESSAGE_BYTES = 1_048_588
 """What a topic takes when nobody has said anything else."""
+TRANSACTION_STATE = "__transaction_state"
+"""What is lost of it may leave a transaction half committed. Of the group's offsets nothing depends: see the mark."""
 _CHANGELOG = {
     "cleanup.policy": "compact",
     # recovery reads all that is not compacted: clean early, and roll early, since the last segment is never cleaned
@@ -35,6 +37,8 @@ class Found:
     partitions: int
     replication: int
     configs: Mapping[str, str]
+    id: str = ""
+    """Given by the brokers when it was made; empty when they give none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class Cluster:
 
     brokers: int
     found: Mapping[str, Found]
+    transactions: Found | None = None
+    """Where the brokers themselves keep transactions (TRANSACTION_STATE); None when they do not tell of it."""
 
 
 def every(settings: Settings) -> tuple[str, ...]:
@@ -155,7 +161,8 @@ def _bytes(configs: Mapping[str, str]) -> int:
 
 def _copies(settings: Settings, cluster: Cluster) -> Iterator[Difference]:
     """Warnings: what one broken broker would cost, where there are enough brokers to avoid it."""
-    for name, topic in cluster.found.items():
+    internal = cluster.transactions if settings.delivery == "exactly_once" else None
+    for name, topic in {**cluster.found, **({TRANSACTION_STATE: internal} if internal else {})}.items():
         if cluster.brokers >= 3 and topic.replication < 3:
             copies = f"{topic.replication} cop{'ies' if topic.replication != 1 else 'y'}"
             yield Difference(

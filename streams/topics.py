@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from streams.settingkinds import split_address
 from streams.settings import Settings
-from streams.topicplan import Cluster, Difference, Found, Topic, compare, every, wanted
+from streams.topicplan import TRANSACTION_STATE, Cluster, Difference, Found, Topic, compare, every, wanted
 
 _EXISTS = 36
 """Kafka's code for a topic that is there already."""
@@ -93,18 +93,20 @@ def look(settings: Settings) -> Cluster:
 
 
 def _look(client: Any, settings: Settings) -> Cluster:
-    ours = set(every(settings))
-    there = {t["name"]: t["partitions"] for t in client.describe_topics() if t["name"] in ours and not t["error_code"]}
+    ours = {*every(settings), TRANSACTION_STATE}
+    there = {t["name"]: t for t in client.describe_topics() if t["name"] in ours and not t["error_code"]}
     configs = _configs(client, sorted(there))
     found = {
         name: Found(
-            partitions=len(partitions),
-            replication=min((len(p["replica_nodes"]) for p in partitions), default=0),
+            partitions=len(told["partitions"]),
+            replication=min((len(p["replica_nodes"]) for p in told["partitions"]), default=0),
             configs=configs.get(name, {}),
+            id=_id(told),
         )
-        for name, partitions in there.items()
+        for name, told in there.items()
     }
-    return Cluster(len(members(client)), found)
+    transactions = found.pop(TRANSACTION_STATE, None)
+    return Cluster(len(members(client)), found, transactions)
 
 
 def members(client: Any) -> list[tuple[str, int]]:
@@ -114,6 +116,12 @@ def members(client: Any) -> list[tuple[str, int]]:
     except KeyError:  # kafka-python 3.0.12 looks for a field that only Kafka 3.7 and later send
         told = client._manager.run(client._get_cluster_metadata, [])  # noqa: SLF001 - its own way with brokers before 2.8
     return [(broker["host"], broker["port"]) for broker in told["brokers"]]
+
+
+def _id(told: Mapping[str, Any]) -> str:
+    """Kafka before 2.8 gives topics no id, or that of zeros."""
+    found = str(told.get("topic_id") or "")
+    return found if found.strip("0-") else ""
 
 
 def _configs(client: Any, names: list[str]) -> dict[str, dict[str, str]]:

@@ -81,7 +81,7 @@ def _build(
         settings,
         rules,
         parameters,
-        partitions={name: found.partitions for name, found in cluster.found.items()},
+        topics=cluster.found,
         metrics=metrics,
         status=status,
         clock=WallClock(),

@@ -23,7 +23,7 @@ from aiokafka.protocol.transaction import EndTxnRequest
 
 from streams.errors import FencedError
 from streams.ports import STEP_SECONDS, Row, Writer
-from streams.producing import Producing
+from streams.producing import Producing, Sent
 from streams.settings import Settings
 
 TRANSACTION_MS = 15_000
@@ -90,8 +90,8 @@ class TransactionalWriter(Producing):
                 {TopicPartition(topic, self.number): offset for topic, offset in offsets.items()},
                 self.settings.group_id,
             )
-        for future in sent:
-            await future  # commit_transaction succeeds although a batch has failed
+        for batch in sent:
+            await batch.taken()  # commit_transaction succeeds although a batch has failed
         await producer.commit_transaction()
         if self._unanswered:
             raise KafkaConnectionError("the end of the transaction was not answered at once: it may come twice")
@@ -119,15 +119,15 @@ class AcknowledgedWriter(Producing):
 
     async def write(self, states: Iterable[Row], outputs: Mapping[str, list[Row]], _offsets: Mapping[str, int]) -> None:
         async with asyncio.timeout(STEP_SECONDS):
-            sent: list[asyncio.Future[Any]] = []
+            sent: list[Sent] = []
             self._check()
             for topic, rows in outputs.items():
                 sent += await self.send(topic, rows)
-            for future in sent:
-                await future
+            for batch in sent:
+                await batch.taken()
             self._check()
-            for future in await self.send(self.settings.changelog, states):
-                await future  # one after the other: the mark comes last
+            for batch in await self.send(self.settings.changelog, states):
+                await batch.taken()  # one after the other: the mark comes last
 
 
 def make_writer(

@@ -17,6 +17,8 @@ from streams.decode import decoder
 from streams.metrics import Metrics
 from streams.resolve import KINDS, load_settings, variable
 from tables.parameters import BUILTIN, load_parameters
+from tests.chaos.plan import KINDS as FAULTS
+from tests.sim.planted import PLANTED
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("streams", "agents", "tables", "tests", "deploy")
@@ -113,6 +115,27 @@ def test_the_example_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert shown in [{key: value[key] for key in value if key not in ("topic", "ce_type")} for value in sent]
     (event,) = [value for value in found if "event_id" in value]
     decoder("purchases")(b"ann", json.dumps(event).encode(), 1 << 50)
+
+
+def test_hazards_are_numbered_and_each_is_shown() -> None:
+    """By tests, planted bugs or faults that exist; what is in bold in a row is what is not guarded."""
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text_of("streams/RELIABILITY.md").splitlines()
+        if re.match(r"\| \d+ \|", line)
+    ]
+    assert [int(number) for number, *_ in rows] == list(range(1, 30))
+    for number, _, _, shown in rows:
+        for part in re.sub(r"\b(planted|faults?) ", "", shown).replace("; ", ", ").split(", "):
+            name = part.strip("`")
+            assert part == f"`{name}`", (number, part)
+            assert "::" in name or name in {*PLANTED, *FAULTS}, (number, name)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_tests_that_are_named_exist(page: Path) -> None:
+    for file, name in re.findall(r"`([\w./-]+\.py)::(\w+)`", page.read_text()):
+        assert re.search(rf"^(async )?def {name}\(", text_of(file), re.MULTILINE), (file, name)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

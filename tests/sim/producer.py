@@ -45,6 +45,9 @@ class Batch:
         self.rows.append((key, value, tuple(headers)))
         return self.rows
 
+    def size(self) -> int:
+        return sum(len(key or b"") + len(value or b"") for key, value, _ in self.rows)
+
     def close(self) -> None:
         assert self._relative_offset == len(self.rows), "sequence numbers would have a gap"
         self._closed = True

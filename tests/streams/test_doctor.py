@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from streams import checkup
 from streams.checkup import Check
 from streams.commands import run
 from streams.embedded import EmbeddedBroker, free_port
 from streams.settings import Settings
+from streams.topics import look
 from tests.support.brokers import ApacheKafka
 
 pytestmark = pytest.mark.usefixtures("own_directory")
@@ -51,6 +53,9 @@ def test_doctor_on_apache_kafka(apache_kafka: ApacheKafka, capsys: pytest.Captur
     assert (status, [name for name, check in told.items() if not check.ok]) == (0, [])
     assert told["transactions"].detail.startswith("supported")
     assert told["clock"].detail.startswith("differs from the broker's by less than")
+    transactions = look(Settings(brokers=apache_kafka.address)).transactions
+    assert transactions is not None
+    assert transactions.configs["min.insync.replicas"] == "1"
 
 
 def test_doctor_notices_a_wrong_clock(
@@ -66,6 +71,36 @@ def test_doctor_notices_a_wrong_clock(
         assert (status, told["clock"].ok) == (1, False)
         assert told["clock"].detail in {f"{abs(off) + d} s {side} the broker's" for d in (-1, 0, 1)}
         assert "NTP" in told["clock"].advice
+
+
+def test_doctor_notices_a_transaction_that_nobody_ends(
+    apache_kafka: ApacheKafka, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A young one is nothing special, and neither is what is committed before it."""
+    where = ["--brokers", apache_kafka.address, "--prefix", "doctor-stuck."]
+    assert run(["topics", "create", *where]) == 0
+    producer = Producer({"bootstrap.servers": apache_kafka.address, "transactional.id": "doctor-stuck"})
+    producer.init_transactions(10)
+    producer.begin_transaction()
+    producer.produce("doctor-stuck.carts", b"{}", partition=1)
+    producer.commit_transaction(10)
+    producer.begin_transaction()
+    producer.produce("doctor-stuck.carts", b"{}", partition=1)
+    assert producer.flush(10) == 0
+    capsys.readouterr()
+    try:
+        status, told = checks_of(capsys, *where)
+        assert (status, told["open transactions"].detail) == (0, "none is older than 15 minutes")
+        monkeypatch.setattr("streams.stuck.OLD_SECONDS", -1.0)
+        status, told = checks_of(capsys, *where)
+    finally:
+        producer.abort_transaction(10)
+    assert status == 1
+    check = told["open transactions"]
+    assert check.detail == "older than 15 minutes: doctor-stuck.carts[1] at offset 2; nothing that follows is read"
+    assert check.advice.endswith(" abort --topic doctor-stuck.carts --partition 1 --start-offset 2")
+    status, told = checks_of(capsys, *where)
+    assert (status, told["open transactions"].ok) == (0, True)
 
 
 def test_doctor_without_brokers_checks_the_rest(capsys: pytest.CaptureFixture[str]) -> None:

@@ -114,6 +114,27 @@ def test_what_is_refused_for_good_is_not_tried_again() -> None:
     virtually(scenario())
 
 
+@pytest.mark.parametrize("step", ["in_group", "open", "fence", "read", "committed"])
+def test_no_error_of_the_protocol_is_passed_while_taking_over(step: str) -> None:
+    """Each leads to another attempt from the beginning, or to the end; aiokafka has no name for many."""
+
+    async def scenario(code: int) -> None:
+        wiring = Wiring()
+        wiring.plans[step] = [for_code(code)()]
+        partition = Partition(3, wiring.means)
+        begun = [*TAKING_OVER[: TAKING_OVER.index(step) + 1], "close"]
+        try:
+            await partition.open()
+        except StopError:
+            assert wiring.taken() == begun
+            assert partition.pipeline is None
+        else:
+            assert wiring.taken() == [*begun, *TAKING_OVER]
+
+    for code in range(1, 131):
+        virtually(scenario(code))
+
+
 def test_no_writer_is_opened_for_a_worker_that_the_group_has_given_up() -> None:
     """It would fence the one that has the partition now."""
 

@@ -135,6 +135,45 @@ def test_now_is_never_beyond_the_wall_clock() -> None:
     assert [d.customer_id for d in run.decisions] == ["bob", "ann"]
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_clock_that_is_set_back_takes_nothing_back(restarted: bool) -> None:
+    """What was decided stays decided, `now` stands still, and what is due waits for the clock."""
+    run = live(day(1))
+    write(run, added(day(1), customer="bob"), added(day(1) + 30 * MINUTE))
+    run.now = day(1, 4) + 1
+    run.catch_up()
+    assert [d.customer_id for d in run.decisions] == ["bob"]
+    run.now -= 50 * MINUTE
+    if restarted:
+        run.restart()
+    write(run, order(day(1, 3), customer="bob"))
+    run.catch_up()
+    assert run.outcomes[-1].now == day(1, 4) + 1
+    assert [(d.customer_id, d.at) for d in run.decisions[1:]] == [("bob", iso(day(1, 4) + 1))]
+    run.now = day(1, 4.5) + 1
+    run.hear_ends()
+    run.work_all()
+    assert [(d.customer_id, d.at) for d in run.decisions[2:]] == [("ann", iso(run.now))]
+
+
+def test_a_clock_that_was_far_ahead_holds_nothing_up_once_it_is_right() -> None:
+    """Else all that is due would look stale until the year that it told has come."""
+    run = live(day(500))
+    write(run, order(day(1), customer="bob"))
+    run.catch_up()
+    run.now = day(1)
+    run.restart()
+    write(run, added(day(1)))
+    run.catch_up()
+    assert run.outcomes[-1].now == day(1)
+    run.now = day(1, 4) + 1
+    run.hear_ends()
+    (fired,) = run.work_all()
+    assert isinstance(fired, Trigger)
+    assert not isinstance(fired.suppressed_by, str)
+    assert fired.fired_at == iso(run.now)
+
+
 def test_after_a_long_outage_what_is_too_old_is_not_sent() -> None:
     run = Run(wall=True, now=day(10))
     write(run, added(day(1), customer="old"), added(day(9), customer="new"))

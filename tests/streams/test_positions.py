@@ -7,7 +7,7 @@ import pytest
 
 from streams.errors import StopError
 from streams.mark import Mark, Position, decode_mark, encode_mark
-from streams.positions import go_on_from
+from streams.positions import check_topics_are_those, go_on_from
 from streams.settings import Settings
 from tables.customer import NEVER
 from tables.events import CARTS, CUSTOMERS, PURCHASES, SOURCES
@@ -88,11 +88,25 @@ def test_events_that_were_deleted_unread() -> None:
     assert "Nothing was skipped yet" in told
 
 
+def test_a_topic_that_was_made_anew() -> None:
+    """Whether it is shorter, as long or longer by now: its offsets are of other events."""
+    known = Mark(MARK.positions, 800, topics={CARTS: "one", PURCHASES: "two"})
+    for same in ({CARTS: "one", PURCHASES: "two"}, {CARTS: "one", CUSTOMERS: "three"}, {}):
+        check_topics_are_those(SETTINGS, known, same)
+    for untold in (None, MARK):
+        check_topics_are_those(SETTINGS, untold, {CARTS: "four"})
+    with pytest.raises(StopError) as caught:
+        check_topics_are_those(SETTINGS, known, {CARTS: "four", PURCHASES: "two"})
+    told = str(caught.value)
+    assert told.startswith("topic eu-carts was made anew since its events were last taken: ")
+    assert "Nothing was skipped yet" in told
+
+
 # --- the mark itself -------------------------------------------------------------------------------------------------
 
 
 def test_a_mark_comes_back_as_it_was() -> None:
-    for mark in (MARK, Mark({}), Mark(MARK.positions, 5, 77), Mark(MARK.positions, NEVER, NEVER)):
+    for mark in (MARK, Mark({}), Mark(MARK.positions, 5, 77), Mark(MARK.positions, NEVER, NEVER, {CARTS: "x"})):
         assert decode_mark(encode_mark(mark)) == mark
 
 

@@ -115,7 +115,7 @@ def test_one_partition_fits_all_and_nobody_needs_none() -> None:
 
 
 def mark(offset: int, frontier: int, now: int, live_from: int = 0) -> Mark:
-    return Mark({source: Position(offset, frontier) for source in SOURCES}, now, live_from)
+    return Mark({source: Position(offset, frontier) for source in SOURCES}, now, live_from, {SOURCES[0]: "id"})
 
 
 def test_a_new_partition_goes_on_in_time_and_begins_anew_in_its_topics() -> None:

@@ -106,6 +106,18 @@ def test_few_copies_are_a_warning_where_there_are_brokers_for_more() -> None:
     assert [d.must for d in compare(SETTINGS, cluster(3, carts=loose))] == [False, False]
 
 
+def test_transactions_need_copies_too() -> None:
+    """The brokers' own topic of them is found where there are any, and is no topic of ours."""
+    told = Found(50, 1, {"min.insync.replicas": "1"})
+    there = replace(cluster(3), transactions=told)
+    difference = only(compare(SETTINGS, there))
+    assert (difference.topic, difference.must) == ("__transaction_state", False)
+    assert "1 copy of each partition" in difference.what
+    assert compare(replace(SETTINGS, delivery="at_least_once"), there) == []
+    difference = only(compare(SETTINGS, replace(there, transactions=replace(told, replication=3))))
+    assert "--entity-name __transaction_state --add-config min.insync.replicas=2" in difference.advice
+
+
 def test_what_must_be_mended_comes_first() -> None:
     told = compare(SETTINGS, cluster(3, customers={"replication": 1}, changelog={"partitions": 1}))
     assert [d.must for d in told] == [True, False]

@@ -1,7 +1,9 @@
 """How a worker starts, or says in one line why it cannot; and what it does when the brokers go away."""
 
+import re
 import signal
 import socket
+import struct
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,10 +15,11 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from streams.embedded import EmbeddedBroker, free_port
 from streams.topics import create
+from tests.chaos.slot import CLOCK
 from tests.support.brokers import ApacheKafka
 from tests.support.node import Listener
 from tests.support.topics_io import Send, event, now, produce, read_all, states
-from tests.support.workers import Deployment, Worker, deploy, environment, rules_of_a_minute, running
+from tests.support.workers import ROOT, Deployment, Worker, deploy, environment, rules_of_a_minute, running
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +144,18 @@ def test_topics_with_unequal_partitions(apache_kafka: ApacheKafka) -> None:
     assert "--alter --topic" in line
 
 
+def test_partitions_that_are_added_while_a_worker_runs(apache_kafka: ApacheKafka) -> None:
+    """Producers would send customers to where their history is not."""
+    to = deploy(apache_kafka)
+    with Worker(to.environ) as worker:
+        worker.wait_ready()
+        admin = AdminClient({"bootstrap.servers": apache_kafka.address})
+        for done in admin.create_partitions([NewPartitions(to.topic("purchases"), 3)]).values():
+            done.result(10)
+        assert worker.wait(30) == 2
+        assert f"offbeat: topic {to.topic('purchases')} has 3 partitions now, it had 2 when" in worker.errors
+
+
 def test_a_changelog_that_is_not_compacted(apache_kafka: ApacheKafka) -> None:
     to = Deployment(apache_kafka, environment(apache_kafka, "uncompacted."))
     admin = AdminClient({"bootstrap.servers": apache_kafka.address})
@@ -200,6 +215,17 @@ def test_a_group_that_somebody_else_has(apache_kafka: ApacheKafka) -> None:
     finally:
         other.close()
     assert line.startswith(f"group: {to.settings.group_id} has members that are no workers of Offbeat")
+
+
+def test_a_clock_that_is_hours_ahead(apache_kafka: ApacheKafka, tmp_path: Path) -> None:
+    """Apache Kafka 4 takes no records of more than an hour ahead: nothing is decided by such a clock."""
+    to = deploy(apache_kafka)
+    clock = tmp_path / "clock"
+    clock.write_bytes(struct.pack("d", 7_200.0))
+    produce(apache_kafka, [viewed(to, "c", now(), "e")])
+    line = refused({**to.environ, "PYTHONPATH": f"{CLOCK}:{ROOT}", "CHAOS_CLOCK": str(clock)}, 1)
+    assert line.startswith("clock: the brokers refuse records with the time of this machine as too far ahead; ")
+    assert states(apache_kafka, to.settings) == {}
 
 
 # --- passwords -------------------------------------------------------------------------------------------------------
@@ -262,6 +288,9 @@ def test_a_batch_that_the_brokers_never_take_ends_the_worker(apache_kafka: Apach
         produce(apache_kafka, [viewed(to, "c", now() - 60_000, "e")])
         assert worker.wait() == 1
         assert "offbeat: partition 0: a batch cannot be made durable: MessageSizeTooLargeError" in worker.errors
+        assert re.search(
+            rf"the record of b'c' has \d+ bytes; raise max.message.bytes of {to.topic('triggers.cart')}", worker.errors
+        )
         assert worker.errors.count("a batch failed, taking the partition over anew") == 4
     limit(apache_kafka, to.topic("triggers.cart"), 1 << 20)
     with running(to.environ) as worker:
@@ -277,6 +306,20 @@ def delete_events(kafka: ApacheKafka, topic: str, before: int) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.address})
     for done in admin.delete_records([Place(topic, 0, before)]).values():
         done.result(10)
+
+
+def test_a_group_that_the_brokers_have_forgotten_goes_on_from_its_marks(apache_kafka: ApacheKafka) -> None:
+    """After a week in which nobody was there: what was taken is not taken again, and nothing is passed."""
+    to = deploy(apache_kafka, partitions="1")
+    for begin in (0, 5):
+        with running(to.environ) as worker:
+            produce(apache_kafka, [viewed(to, f"c{n}", now(), f"e{n}") for n in range(begin, begin + 5)])
+            worker.wait_metric("offbeat_events_total", 5)
+            assert worker.metric("offbeat_events_total") == 5
+        client = AdminClient({"bootstrap.servers": apache_kafka.address})
+        for gone in client.delete_consumer_groups([to.settings.group_id]).values():
+            gone.result(10)
+    assert len(states(apache_kafka, to.settings)) == 10
 
 
 def test_events_that_were_deleted_unread_are_not_passed_in_silence(apache_kafka: ApacheKafka) -> None:
@@ -298,7 +341,9 @@ def test_events_that_were_deleted_unread_are_not_passed_in_silence(apache_kafka:
     assert line.startswith(f"{carts}[0]: the next offset is 1, but the topic begins at 8: 7 events were")
 
 
-def test_a_topic_that_was_made_anew_is_not_read_from_anywhere(apache_kafka: ApacheKafka) -> None:
+@pytest.mark.parametrize("events", [0, 5, 9], ids=["shorter", "as-long", "longer"])
+def test_a_topic_that_was_made_anew_is_not_read_from_anywhere(apache_kafka: ApacheKafka, events: int) -> None:
+    """While no worker runs, and whatever it holds by now: its offsets are of other events."""
     to = deploy(apache_kafka, partitions="1")
     carts = to.topic("carts")
     with running(to.environ) as worker:
@@ -311,7 +356,7 @@ def test_a_topic_that_was_made_anew_is_not_read_from_anywhere(apache_kafka: Apac
     while not made:  # deletion goes on for a moment
         create(to.settings)
         made = carts in admin.list_topics(timeout=10).topics
-    with Worker(to.environ) as worker:
-        assert worker.wait() == 1
-        assert f"offbeat: {carts}[0]: offset 5, the next to be taken, is not there: " in worker.errors
+    produce(apache_kafka, [viewed(to, f"d{n}", 1_700_000_000_000, f"f{n}") for n in range(events)])
+    line = refused(to.environ, 1)
+    assert line.startswith(f"topic {carts} was made anew since its events were last taken: ")
     assert len(states(apache_kafka, to.settings)) == 5

@@ -1,21 +1,25 @@
 """Writing on Apache Kafka while answers are lost or late: nothing is committed by halves, nothing after the end."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaConnectionError, RequestTimedOutError
+from aiokafka.errors import InvalidProducerIdMapping, KafkaConnectionError, KafkaError, RequestTimedOutError
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnRequest, InitProducerIdRequest
+from kafka import TopicPartition as Place
 
 from streams.errors import FencedError
 from streams.ports import Row
+from streams.settings import Settings
+from streams.topics import admin
 from streams.writer import TransactionalWriter
 from tests.support.brokers import ApacheKafka
-from tests.support.topics_io import read_all
+from tests.support.topics_io import now, read_all
 from tests.support.workers import Deployment, deploy
 
 Answer = Callable[[], Awaitable[Any]]
@@ -107,8 +111,8 @@ def test_a_late_end_does_not_end_the_next_transaction(apache_kafka: ApacheKafka,
             writer = writer_of(to)
             await writer.open()
         await writer.producer.begin_transaction()
-        for future in await writer.send(to.settings.changelog, rows("half")):
-            await future
+        for batch in await writer.send(to.settings.changelog, rows("half")):
+            await batch.taken()
         assert client is first.client
         answer = await late[0]()
         assert (answer.error_code != 0) is anew
@@ -180,6 +184,103 @@ def test_a_closed_writer_sends_nothing_more(
     assert committed(to) == ["other"]
 
 
+@pytest.mark.parametrize("around", [1 << 20, 1 << 19], ids=["one-of-a-batch", "two-of-a-batch"])
+def test_whatever_the_sizes_all_of_it_is_committed_in_order(apache_kafka: ApacheKafka, around: int) -> None:
+    """A record that does not fit into a batch goes into the next, of the same transaction."""
+    to = deploy(apache_kafka)
+    values = [str(n) * (around + over) for n, over in enumerate((-200, -100, -90, -60, -1, 0, 1, 1 << 20))]
+
+    async def scenario() -> None:
+        writer = writer_of(to)
+        await writer.open()
+        await writer.write(rows("before", *values, "after"), {}, {})
+        await writer.close()
+
+    asyncio.run(scenario())
+    assert committed(to) == ["before", *values, "after"]
+
+
+def test_a_transaction_that_makes_no_progress_is_given_up(
+    apache_kafka: ApacheKafka, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Aiokafka itself would ask for ever."""
+    monkeypatch.setattr("streams.writer.STEP_SECONDS", 1.0)
+    to = deploy(apache_kafka)
+
+    async def scenario(kind: type) -> None:
+        async def refuse(request: Any, answer: Answer) -> Any:
+            if isinstance(request, kind):
+                raise RequestTimedOutError
+            return await answer()
+
+        network.handle = refuse
+        writer = writer_of(to)
+        await writer.open()
+        with pytest.raises(TimeoutError):
+            await writer.write(rows("never"), {}, {})
+        await writer.close()
+        network.handle = lambda _request, answer: answer()
+
+    for kind in (AddPartitionsToTxnRequest, ProduceRequest, EndTxnRequest):
+        asyncio.run(scenario(kind))
+    assert committed(to) == []
+
+
+def forgotten(settings: Settings) -> None:
+    """Return when the brokers know the transactional id of partition 0 no longer."""
+    id_ = settings.transactional_id(0)
+    with admin(settings) as client:
+        while any(told.transactional_id == id_ for found in client.list_transactions().values() for told in found):
+            time.sleep(0.1)
+
+
+@pytest.mark.usefixtures("apache_kafka")
+def test_an_id_that_the_brokers_have_forgotten_is_told_again() -> None:
+    """After a week without a batch they know nothing of it: the next one fails, and the one after it does not."""
+    forgetful = {
+        "transactional.id.expiration.ms": "1000",
+        "transaction.remove.expired.transaction.cleanup.interval.ms": "200",
+    }
+    with ApacheKafka(properties=forgetful) as kafka:
+        to = deploy(kafka)
+
+        async def scenario() -> None:
+            writer = writer_of(to)
+            await writer.open()
+            await writer.write(rows("one"), {}, {})
+            await asyncio.to_thread(forgotten, to.settings)
+            with pytest.raises(KafkaError) as failed:
+                await writer.write(rows("two"), {}, {})
+            assert isinstance(failed.value.__cause__, InvalidProducerIdMapping)
+            await writer.close()
+            await writer.open()
+            await writer.write(rows("two"), {}, {})
+            await writer.close()
+
+        asyncio.run(asyncio.wait_for(scenario(), 60))
+        assert committed(to) == ["one", "two"]
+
+
+def test_records_have_the_time_of_sending(apache_kafka: ApacheKafka) -> None:
+    """Not that of events: what a replay of 1997 makes would fall to retention at once."""
+    to = deploy(apache_kafka)
+    began = now()
+
+    async def scenario() -> None:
+        writer = writer_of(to)
+        await writer.open()
+        await writer.write(rows("state"), {to.topic("triggers.cart"): rows("trigger")}, {})
+        await writer.close()
+
+    asyncio.run(scenario())
+    with admin(to.settings) as client:
+        for topic in (to.settings.changelog, to.topic("triggers.cart")):
+            place = Place(topic, 0)
+            found = client.list_partition_offsets({place: began})[place]
+            assert found.offset == 0
+            assert began <= found.timestamp <= now()
+
+
 def test_who_opens_last_writes(apache_kafka: ApacheKafka) -> None:
     to = deploy(apache_kafka)
 
@@ -187,8 +288,8 @@ def test_who_opens_last_writes(apache_kafka: ApacheKafka) -> None:
         first, second = writer_of(to), writer_of(to)
         await first.open()
         await first.producer.begin_transaction()
-        for future in await first.send(to.settings.changelog, rows("open")):
-            await future
+        for batch in await first.send(to.settings.changelog, rows("open")):
+            await batch.taken()
         await second.open()
         await second.write(rows("second"), {}, {})
         await first.close()

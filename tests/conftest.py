@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import warnings
 from collections.abc import Iterator
 
@@ -11,6 +12,10 @@ from streams.embedded import EmbeddedBroker
 from tests.support.brokers import ApacheKafka
 from tests.support.maven import available
 from tests.support.redis_server import RedisServer, program
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # tests run in the background ignore Ctrl-C, and so would what they start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 with warnings.catch_warnings():
     # it reads its schemas through a deprecated function of the standard library, once, when it is first imported

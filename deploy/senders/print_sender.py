@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from kafka import KafkaConsumer
@@ -97,7 +98,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     once = Once(store_of(options), options.lease)
     try:
         while True:
-            work(consumer, once, print if options.verbose else lambda _said: None)
+            work(consumer, once, partial(print, flush=True) if options.verbose else lambda _said: None)
     except KeyboardInterrupt:
         consumer.close()
 

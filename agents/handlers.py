@@ -78,7 +78,7 @@ class Handlers:
         _end_checkout(customer, at)
         customer.viewed = forget_views(customer.viewed, at)
         if customer.open:
-            self._emitter.cancel_answered(customer_id, customer, at, "an order came", _cause(event, at, event.order_id))
+            self._emitter.cancel_answered(customer_id, customer, at, "an order came", _cause(event, at))
         self._repurchase.replan(key, customer, orders)
         return self.wake(customer)
 
@@ -156,5 +156,5 @@ def _end_checkout(customer: Customer, at: int) -> None:
         customer.checkout = None
 
 
-def _cause(event: OrderCompleted, at: int, order_id: str) -> dict[str, Any]:
-    return {"type": "order.completed", "event_id": event.event_id, "order_id": order_id, "occurred_at": iso(at)}
+def _cause(event: OrderCompleted, at: int) -> dict[str, Any]:
+    return {"type": "order.completed", "event_id": event.event_id, "order_id": event.order_id, "occurred_at": iso(at)}

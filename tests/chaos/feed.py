@@ -5,13 +5,11 @@ Sent by an idempotent producer, so that the topics hold every line once whatever
 
 import asyncio
 import itertools
-import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, Producer
 
@@ -19,6 +17,7 @@ from streams.logs import LogLine
 from streams.replay.pace import Clock
 from streams.replay.run import _Replay
 from streams.settings import Settings
+from tests.chaos.background import Background
 
 Place = tuple[str, int]
 """Topic and partition."""
@@ -86,13 +85,14 @@ class _Sent:
     """The offset after the last line, marks aside."""
 
 
-class Feed:
+class Feed(Background):
     """Sends portions, spread over time, in a thread of its own. `with Feed(...) as feed:`.
 
     :param acknowledged: hears, in that thread and in order, where a partition number's part of each portion ends
     """
 
     def __init__(self, brokers: str, load: list[Portion], acknowledged: Callable[[dict[Place, int]], None]) -> None:
+        super().__init__("feed")
         self._load, self._acknowledged = load, acknowledged
         self._producer = Producer(
             {
@@ -110,9 +110,7 @@ class Feed:
         self._on_the_way: dict[int, deque[_Sent]] = defaultdict(deque)
         """By partition number."""
         self._sent = 0
-        self._stopped = threading.Event()
         self._failed: KafkaError | None = None
-        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
 
     @property
     def done(self) -> bool:
@@ -166,13 +164,3 @@ class Feed:
                 part.ends[row.place] = message.offset() + 1
 
         return on_delivery
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stopped.set()
-        self._thread.join(30)

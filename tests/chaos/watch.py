@@ -3,8 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
@@ -12,6 +11,7 @@ from streams.changelog import MARK
 from streams.mark import decode_mark
 from streams.settings import Settings
 from tables.events import SOURCES
+from tests.chaos.background import Background
 from tests.chaos.feed import Place
 
 
@@ -63,17 +63,17 @@ class Pauses:
         return [partition for partition, since in enumerate(self._since) if since is not None]
 
 
-class Watch:
+class Watch(Background):
     """Follows the changelog in a thread of its own. `with Watch(...) as watch:`.
 
     :param brokers: where it reads: not through a network that is to be spoiled
     """
 
     def __init__(self, brokers: str, settings: Settings) -> None:
+        super().__init__("watch")
         self._settings = settings
         self._pauses = Pauses(settings.partitions)
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
         self._consumer = Consumer(
             {
                 "bootstrap.servers": brokers,
@@ -88,7 +88,6 @@ class Watch:
         )
         numbers = range(settings.partitions)
         self._consumer.assign([TopicPartition(settings.changelog, n, OFFSET_BEGINNING) for n in numbers])
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def due(self, ends: Mapping[Place, int]) -> None:
         """See `Pauses.due`. Callable from any thread."""
@@ -117,13 +116,3 @@ class Watch:
                     with self._lock:
                         self._pauses.taken(message.partition(), taken, time.monotonic())
         self._consumer.close()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stopped.set()
-        self._thread.join(30)

@@ -15,6 +15,7 @@ from agents.cart import Carts
 from agents.decisions import Decision
 from agents.emitter import Emitter
 from agents.handlers import Handlers
+from agents.notices import Notices
 from agents.repurchase import Repurchase
 from agents.rules import Rules
 from tables.customer import NEVER, Customer, seen_before
@@ -57,7 +58,8 @@ class Core:
         self._repurchase = Repurchase(rules, parameters, self.emitter)
         self._carts = Carts(rules, self.emitter)
         baskets = Baskets(rules, parameters.basket, self.emitter)
-        handlers = Handlers(self._repurchase, self._carts, baskets, self.emitter)
+        self.notices = Notices()
+        handlers = Handlers(self._repurchase, self._carts, baskets, self.emitter, self.notices)
         self.counts = handlers.counts
         """Events that were not applied, by why: duplicate, repeated, ignored."""
         self._handlers, self._wake = handlers.by_type, handlers.wake

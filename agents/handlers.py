@@ -8,9 +8,10 @@ from agents.basket import Baskets
 from agents.cart import Carts
 from agents.decisions import iso
 from agents.emitter import Emitter
+from agents.notices import Notices
 from agents.repurchase import Repurchase
 from tables.basket import add_basket
-from tables.cart import add_item, empty_cart, forget_views, remove_item, replace_cart, start_checkout, view
+from tables.cart import MAX_LINES, add_item, empty_cart, forget_views, remove_item, replace_cart, start_checkout, view
 from tables.customer import NEVER, Customer, Profile
 from tables.events import (
     CartCleared,
@@ -34,10 +35,13 @@ Handler = Callable[[str, bytes, Customer, Any, int], int]
 class Handlers:
     """The handler of each type of event but `customer.erased`, which leaves no customer."""
 
-    def __init__(self, repurchase: Repurchase, carts: Carts, baskets: Baskets, emitter: Emitter) -> None:
+    def __init__(
+        self, repurchase: Repurchase, carts: Carts, baskets: Baskets, emitter: Emitter, notices: Notices
+    ) -> None:
         self.counts: Counter[str] = Counter()
         """Events that were not applied, by why: duplicate, ignored."""
-        self._repurchase, self._carts, self._baskets, self._emitter = repurchase, carts, baskets, emitter
+        self._repurchase, self._carts, self._baskets = repurchase, carts, baskets
+        self._emitter, self._notices = emitter, notices
         self.by_type: dict[type, Handler] = {
             OrderCompleted: self._order_completed,
             OrderCancelled: self._order_returned,
@@ -95,8 +99,10 @@ class Handlers:
 
     # -- carts
 
-    def _item_added(self, _id: str, _key: bytes, customer: Customer, event: CartItemAdded, at: int) -> int:
-        customer.cart = add_item(customer.cart, event, at)
+    def _item_added(self, customer_id: str, _key: bytes, customer: Customer, event: CartItemAdded, at: int) -> int:
+        cart = customer.cart = add_item(customer.cart, event, at)
+        if len(cart.lines) >= MAX_LINES:
+            self._notices.add("cart", customer_id)
         return self._carts.wake(customer)
 
     def _item_removed(self, _id: str, _key: bytes, customer: Customer, event: CartItemRemoved, at: int) -> int:
@@ -105,9 +111,11 @@ class Handlers:
             _end_checkout(customer, at)
         return self._carts.wake(customer)
 
-    def _cart_updated(self, _id: str, _key: bytes, customer: Customer, event: CartUpdated, at: int) -> int:
-        customer.cart = replace_cart(customer.cart, event, at)
-        if customer.cart.empty:
+    def _cart_updated(self, customer_id: str, _key: bytes, customer: Customer, event: CartUpdated, at: int) -> int:
+        cart = customer.cart = replace_cart(customer.cart, event, at)
+        if len(cart.lines) >= MAX_LINES:
+            self._notices.add("cart", customer_id)
+        if cart.empty:
             _end_checkout(customer, at)
         return self._carts.wake(customer)
 

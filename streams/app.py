@@ -12,10 +12,10 @@ from agents.rules import Rules
 from streams.assignor import WholeAssignor
 from streams.changelog import read_changelog
 from streams.clock import Clock
+from streams.flood import FloodGuard
 from streams.holdings import Holdings
 from streams.metrics import Metrics
 from streams.partition import Partition
-from streams.pipeline import FloodGuard
 from streams.ports import Fatal, Means
 from streams.recovery import CustomersTable, TableManager
 from streams.settings import Settings

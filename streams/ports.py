@@ -11,10 +11,10 @@ from uuid import uuid4
 
 from agents.core import Core
 from streams.clock import Clock
+from streams.flood import FloodGuard
 from streams.mark import Mark
 from streams.messages import Headers
 from streams.metrics import Metrics
-from streams.pipeline import FloodGuard
 from streams.settings import Settings
 from streams.status import Status
 

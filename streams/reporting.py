@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 
+from streams.excess import Excess
 from streams.metrics import Metrics
 from streams.pipeline import Outcome, Pipeline
 from streams.settings import Settings
@@ -19,6 +20,7 @@ class Report:
         self._topics = settings.sources
         self._timed = settings.clock == "wall"
         self._metrics, self._status = metrics, status
+        self._excess = Excess(number, metrics.bounds)
 
     def restoring(self) -> None:
         """Its state is being read back."""
@@ -64,6 +66,7 @@ class Report:
         for why, count in pipeline.core.counts.items():
             metrics.unchanged.labels(why).inc(count)
         pipeline.core.counts.clear()
+        self._excess.tell(pipeline.core.notices.take())
         metrics.reached.labels(self._label).set(outcome.now / 1000)
 
     def holds(self, pipeline: Pipeline) -> None:
@@ -71,6 +74,7 @@ class Report:
         metrics = self._metrics
         metrics.customers.labels(self._label).set(len(pipeline.core.states))
         metrics.waiting.labels(self._label).set(pipeline.merge.waiting)
+        metrics.waiting_bytes.labels(self._label).set(pipeline.merge.weigh())
         metrics.live.labels(self._label).set(1)
 
     def gone(self) -> None:

@@ -151,7 +151,8 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
                 batch = batches.get(tp.partition)
                 if batch is None:
                     batch = batches[tp.partition] = Batch(tp.partition, self._epochs.get(tp.partition))
-                batch.spans[tp.topic] = Span(start, end, state.timestamp or 0, found)
+                sent = found[0].timestamp if found else None
+                batch.spans[tp.topic] = Span(start, end, state.timestamp or 0, found, sent)
                 self._next[key] = end
         return batches
 

@@ -50,7 +50,7 @@ class Partition:
         self._granted = True
         """The assignment that it came with is in force."""
         self._writer = means.new_writer(number)
-        self._report = Report(number, means.settings, means.metrics, means.status)
+        self._report = Report(number, means.settings, means.metrics, means.status, means.retention)
         self._takeover = Takeover(number, means, self._writer, self._report)
         self._group = GroupOffsets(number, means.settings, means.intake)
         self._rows = RowWriter(number, means.settings, means.topic_ids)
@@ -156,6 +156,7 @@ class Partition:
             span = batch.spans.get(topic)
             if span is not None:
                 pipeline.feed(index, span.records, span.end, span.arrived, wall)
+        self._report.fetched(batch)
         await self._work(pipeline)
 
     async def _tick(self) -> None:
@@ -190,7 +191,7 @@ class Partition:
         for index, topic in enumerate(self._topics):
             if topic in ends:
                 pipeline.complete(index, *ends[topic])
-        self._report.ends(pipeline, ends)
+        self._report.ends(pipeline, ends, self._means.clock.now())
 
     async def _commit(self, outcome: Outcome) -> None:
         rows = self._rows

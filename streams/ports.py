@@ -104,6 +104,8 @@ class Means:
     status: Status
     topic_ids: Mapping[str, str] = field(default_factory=dict)
     """By source, as streams.mark.Mark has them."""
+    retention: Mapping[str, int] = field(default_factory=dict)
+    """By topic: how long it keeps events, in ms; without those that keep them for ever, or of which nobody knows."""
     epochs: Iterator[int] = field(default_factory=lambda: count(1))
     """Names of seeks."""
     new_token: Callable[[], str] = lambda: uuid4().hex

@@ -15,6 +15,9 @@ from streams.partition import Partition
 from streams.ports import Fatal
 from tables.customer import StateError
 
+PATIENCE = 0.1
+"""Seconds that all wait for one that fires what is due."""
+
 
 class Holdings:
     """All its methods run in the worker's event loop.
@@ -29,6 +32,8 @@ class Holdings:
         self.granted: int | None = None
         """The generation whose assignment is in force; None: revoked."""
         self.fatal = fatal
+        self._ticking: set[asyncio.Task[None]] = set()
+        """Kept from the garbage collector."""
         self._new_partition = new_partition
         self._generation: int | None = None
         """The last one whose numbers were all taken over."""
@@ -113,9 +118,13 @@ class Holdings:
                     partition.release()
 
     async def tick(self) -> None:
-        """Fire what is due."""
-        for partition in list(self.held.values()):
-            await self._guarded(partition, partition.tick)
+        """Fire what is due, at all of them at once. Who takes longer than PATIENCE goes on, and holds nobody up."""
+        idle = [partition for partition in self.held.values() if not partition.busy]
+        ticking = {asyncio.create_task(self._guarded(partition, partition.tick)) for partition in idle}
+        if ticking:
+            self._ticking |= ticking
+            await asyncio.wait(ticking, timeout=PATIENCE)
+            self._ticking = {task for task in self._ticking if not task.done()}
 
     async def stop(self, seconds: float) -> None:
         """Let batches in flight end, tell the group where they stand, and let everything go."""

@@ -58,6 +58,11 @@ class Partition:
         self._failures = 0
         self._size = BatchSize()
 
+    @property
+    def busy(self) -> bool:
+        """Something goes on for it."""
+        return self._leash.busy
+
     # -- taking over
 
     async def open(self) -> None:

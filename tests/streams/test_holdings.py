@@ -14,6 +14,8 @@ from streams.partition import Partition
 from tests.support.delivery import Wiring
 from tests.support.virtual import virtually
 
+HOUR = 3_600_000
+
 
 class Worker:
     """What Faust does with the holdings of a worker."""
@@ -316,6 +318,28 @@ def test_what_ends_the_worker(error: Exception, end: tuple[int, str], step: str)
         await worker.holdings.tick()
         assert worker.wiring.taken() == taken
         assert worker.live == set()
+
+    virtually(scenario())
+
+
+def test_who_hangs_while_it_fires_what_is_due_holds_nobody_up() -> None:
+    async def scenario() -> None:
+        worker = Worker()
+        await worker.rebalance({0, 1}, 5)
+        hung = asyncio.Event()
+        for number in (0, 1):
+            worker.wiring.plans["write"] = [hung] if number == 0 else []
+            applying = background(worker.holdings.apply(worker.fetch(number)))
+            await asyncio.sleep(0.1)
+            assert applying.done() == (number == 1)
+        worker.wiring.now += 25 * HOUR  # the views of both are due
+        for _ in range(3):
+            await worker.holdings.tick()
+        assert worker.holdings.held[0].busy
+        assert not worker.holdings.held[1].busy
+        hung.set()
+        await asyncio.sleep(1)
+        assert worker.ends == []
 
     virtually(scenario())
 

@@ -62,6 +62,7 @@ class Core:
         handlers = Handlers(self._repurchase, self._carts, baskets, self.emitter, self.notices)
         self.counts = handlers.counts
         """Events that were not applied, by why: duplicate, repeated, ignored."""
+        self.sales = handlers.sales
         self._handlers, self._wake = handlers.by_type, handlers.wake
 
     @property

@@ -10,6 +10,7 @@ from agents.decisions import iso
 from agents.emitter import Emitter
 from agents.notices import Notices
 from agents.repurchase import Repurchase
+from agents.sales import Sales
 from tables.basket import add_basket
 from tables.cart import MAX_LINES, add_item, empty_cart, forget_views, remove_item, replace_cart, start_checkout, view
 from tables.customer import NEVER, Customer, Profile
@@ -40,6 +41,7 @@ class Handlers:
     ) -> None:
         self.counts: Counter[str] = Counter()
         """Events that were not applied, by why: duplicate, ignored."""
+        self.sales = Sales()
         self._repurchase, self._carts, self._baskets = repurchase, carts, baskets
         self._emitter, self._notices = emitter, notices
         self.by_type: dict[type, Handler] = {
@@ -72,6 +74,9 @@ class Handlers:
             self._baskets.look(customer_id, customer, customer.basket, event, at)
         customer.basket = add_basket(customer.basket, event.total, event.currency)
         order = RecentOrder(event.order_id, event.event_id, at, event.total)
+        if not event.backfill:
+            before = customer.orders
+            self.sales.add(event.total, event.currency, at, None if before is None else before.last_at)
         orders = customer.orders = add_order(customer.orders, order)
         if at == orders.last_at:
             orders.imported = event.backfill

@@ -50,6 +50,7 @@ def build_app(
     """
     count = topics[settings.sources[0]].partitions
     partitions = {name: found.partitions for name, found in topics.items()}
+    metrics.partitions.set(count)
     named = {source: topics[settings.topic(source)].id for source in SOURCES}
     app = faust.App(
         settings.group_id,

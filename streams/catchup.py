@@ -35,6 +35,11 @@ class CatchUp:
         self._at, self._taken, self._left = at, taken, lag
 
     @property
+    def speed(self) -> float | None:
+        """Records taken a second, of late; None: not known yet."""
+        return self._speed
+
+    @property
     def seconds_left(self) -> float | None:
         """0 when nothing is left; None as long as it does not catch up, or that is not known.
 

@@ -40,12 +40,12 @@ async def read_changelog(
     number: int,
     token: str,
     restore: Callable[[Mapping[bytes, bytes | None]], None],
-    progress: Callable[[int], None] = lambda _count: None,
+    progress: Callable[[int, int], None] = lambda _count, _left: None,
 ) -> Mark | None:
     """Read partition `number` from its beginning to the fence `token`, handing the states' changes to `restore`.
 
-    Returns the last mark, or None. Raises `ChangelogError`. The fence, not an offset, is the end: some brokers' end
-    offsets lie.
+    `progress` hears how many records came, and about how many are left. Returns the last mark, or None. Raises
+    `ChangelogError`. The fence, not an offset, is the end: some brokers' end offsets lie.
     """
     consumer = AIOKafkaConsumer(
         **settings.client_options(),
@@ -75,7 +75,7 @@ async def read_changelog(
                 for key in [key for key in newest if key < _CUSTOMERS]:
                     del newest[key]
                 restore(newest)
-                progress(len(records))
+                progress(len(records), max(0, (consumer.highwater(tp) or 0) - records[-1].offset - 1))
                 if ended:
                     return mark
                 heard = loop.time()

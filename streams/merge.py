@@ -50,6 +50,8 @@ class Feed:
         """Nothing with an effective time before it follows."""
         self.complete_at = 0
         """When the broker last said that there was nothing beyond what was fetched."""
+        self.begun = 0
+        """The offset that fetching began with."""
         self.fetched = 0
         """The offset after all that was fetched."""
         self.taken = 0
@@ -113,6 +115,23 @@ class Merge:
         if feed.entries:
             return feed.entries[0][0]
         return feed.complete_at if self._wall else feed.frontier
+
+    def behind(self, wall: int) -> int | None:
+        """The last milliseconds of event time of which a record may be left to be taken; None: nobody can know yet.
+
+        Up to `wall` (epoch ms) where time follows the wall clock, else up to the newest record that was fetched.
+        """
+        passed = min(self._passed(feed) for feed in self.feeds)
+        newest = wall if self._wall else max(feed.frontier for feed in self.feeds)
+        return max(0, newest - passed) if passed else None
+
+    def _passed(self, feed: Feed) -> int:
+        """Nothing of the feed with an effective time before it is left; 0: not known."""
+        if feed.entries:
+            return feed.entries[0][0]
+        if not self._wall:
+            return feed.frontier
+        return max(feed.frontier, feed.complete_at) if feed.complete_at or feed.fetched > feed.begun else 0
 
     def take(self) -> list[Entry]:
         """The records that may be taken now, in order, taken off their feeds."""

@@ -57,7 +57,8 @@ def _application(registry: CollectorRegistry, status: Status) -> Callable[[dict[
             case "/ready":
                 return _json(respond, {"ready": status.ready}, good=status.ready)
             case "/health":
-                return _json(respond, status.report(), good=True)
+                report = status.report()
+                return _json(respond, report, good=report["healthy"])
             case _:
                 respond("404 Not Found", [("Content-Type", "text/plain")])
                 return [b"try /metrics, /live, /ready or /health\n"]

@@ -81,7 +81,7 @@ class Partition:
         if self.pipeline is not None:  # else opening has ended the worker
             self.live = self._granted and await self._seek() and self._granted
             if self.live:
-                self._report.live(self.pipeline)
+                self._report.live(self.pipeline, self._means.clock.now())
 
     async def _seek(self) -> bool:
         """Fetch from the durable positions on. False when the partition was just taken away."""
@@ -176,14 +176,16 @@ class Partition:
                 began = clock()
                 outcome = pipeline.work(self._means.clock.now(), self._size.most)
                 if not outcome.empty:
+                    worked = clock()
                     await self._commit(outcome)
                     pipeline.done(outcome)
                     self._failures = 0
-                    self._size.took(outcome.events.total(), seconds := clock() - began)
-                    self._report.durable(pipeline, outcome, seconds)
+                    ended = clock()
+                    self._size.took(outcome.events.total(), ended - began)
+                    self._report.durable(pipeline, outcome, ended - began, ended - worked)
                 if not pipeline.more:
                     break
-            self._report.holds(pipeline)
+            self._report.holds(pipeline, self._means.clock.now())
             await self._group.follow(pipeline.positions)
         except asyncio.CancelledError:  # it was broken off: what is in memory is not to be trusted
             self.live, self.pipeline = False, None

@@ -99,7 +99,8 @@ class Pipeline:
         """Begin at these positions, with empty feeds. `now`, `live_from`: as the mark has them."""
         self.merge = Merge(wall=self._wall)
         for source, feed in zip(SOURCES, self.merge.feeds, strict=True):
-            feed.fetched, feed.frontier = positions[source].offset, positions[source].frontier
+            feed.fetched = feed.begun = positions[source].offset
+            feed.frontier = positions[source].frontier
             feed.taken = feed.frontier
         self._positions = dict(positions)
         self.core.emitter.now = max(self.core.emitter.now, now)

@@ -83,10 +83,13 @@ class ReadChangelog(Protocol):
         number: int,
         token: str,
         restore: Callable[[Mapping[bytes, bytes | None]], None],
-        progress: Callable[[int], None],
+        progress: Callable[[int, int], None],
         /,
     ) -> Awaitable[Mark | None]:
-        """Hand what there is up to the fence `token` to `restore`; the last mark."""
+        """Hand what there is up to the fence `token` to `restore`; the last mark.
+
+        `progress` hears how many records came, and about how many are left.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from math import inf
+from math import inf, nan
 
 from streams.batch import Batch
 from streams.excess import Excess
@@ -30,24 +30,36 @@ class Report:
             topic: Unread(f"{topic}[{number}]", retention[topic]) for topic in self._topics if topic in retention
         }
         self._excess = Excess(number, metrics.bounds)
+        for topic, kept in retention.items():
+            metrics.retention.labels(topic).set(kept / 1000)
+        self._heard = 0
+        """When the brokers last said of all sources where they end."""
 
     def restoring(self) -> None:
         """Its state is being read back."""
-        self._progress().restoring()
+        progress = self._progress()
+        progress.restoring()
+        self._metrics.follow(
+            self._number,
+            lag=lambda: _known(progress.lag_seconds),
+            still=lambda: _known(progress.still_seconds),
+            recovery_left=lambda: _known(progress.recovery_left),
+        )
 
-    def read_back(self, count: int) -> None:
-        """So many records of the changelog."""
+    def read_back(self, count: int, left: int) -> None:
+        """So many records of the changelog; about so many are left."""
         self._metrics.recovered.inc(count)
+        self._progress().read_back(count, left)
 
     def taken_over(self, customers: int, seconds: float) -> None:
         self._metrics.takeovers.inc()
         self._metrics.recovery_seconds.observe(seconds)
         log.info("partition %d: %d customers restored in %.1f s", self._number, customers, seconds)
 
-    def live(self, pipeline: Pipeline) -> None:
-        """It takes events from now on."""
+    def live(self, pipeline: Pipeline, wall: int) -> None:
+        """It takes events from now on, at `wall`, epoch ms."""
         self._progress().live()
-        self.holds(pipeline)
+        self.holds(pipeline, wall)
 
     def failed(self) -> None:
         """A batch failed."""
@@ -74,23 +86,38 @@ class Report:
                     self._unread[topic].look(position, lag, wall)
                     self._metrics.retention_left.labels(topic, self._label).set(self._unread[topic].left / 1000)
         if len(ends) == len(self._topics):
-            left = self._progress().is_behind(lags, taken)
+            progress = self._progress()
+            left = progress.is_behind(lags, taken)
             self._metrics.catch_up.labels(self._label).set(inf if left is None else left)
+            if self._rests(lags, pipeline.merge.waiting, min(at for _, at in ends.values())):
+                progress.moved()
 
-    def durable(self, pipeline: Pipeline, outcome: Outcome, seconds: float) -> None:
-        """A batch is durable, after so many seconds."""
+    def _rests(self, lag: int, waiting: int, heard: int) -> bool:
+        """Whether it is right that nothing is made durable, by what the brokers have just said, at `heard`.
+
+        In event time whoever waits for another source does so for as long as that is silent.
+        """
+        news, self._heard = heard != self._heard, heard
+        return news and (lag == 0 or (waiting > 0 and not self._timed))
+
+    def durable(self, pipeline: Pipeline, outcome: Outcome, seconds: float, writing: float) -> None:
+        """A batch is durable, after so many seconds, of which `writing` were the brokers'."""
+        self._progress().moved()
         metrics = self._metrics
         metrics.outcome(outcome, timed=self._timed)
+        metrics.shop.sold(pipeline.core.sales.take())
         metrics.batch_seconds.observe(seconds)
+        metrics.commit_seconds.observe(writing)
         for why, count in pipeline.core.counts.items():
             metrics.unchanged.labels(why).inc(count)
         pipeline.core.counts.clear()
         self._excess.tell(pipeline.core.notices.take())
         metrics.reached.labels(self._label).set(outcome.now / 1000)
 
-    def holds(self, pipeline: Pipeline) -> None:
-        """What it holds now."""
+    def holds(self, pipeline: Pipeline, wall: int) -> None:
+        """What it holds now, at `wall`, epoch ms."""
         metrics = self._metrics
+        self._progress().passed(pipeline.merge.behind(wall))
         metrics.customers.labels(self._label).set(len(pipeline.core.states))
         metrics.waiting.labels(self._label).set(pipeline.merge.waiting)
         metrics.waiting_bytes.labels(self._label).set(pipeline.merge.weigh())
@@ -102,4 +129,8 @@ class Report:
         self._status.partitions.pop(self._number, None)
 
     def _progress(self) -> PartitionStatus:
-        return self._status.partitions.setdefault(self._number, PartitionStatus())
+        return self._status.partition(self._number, ages=self._timed)
+
+
+def _known(value: float | None) -> float:
+    return nan if value is None else value

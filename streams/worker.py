@@ -47,6 +47,8 @@ def run_worker(settings: Settings, stop: StopSignal) -> int:
 async def _serve(settings: Settings, rules: Rules, parameters: Parameters, stop: StopSignal) -> int:
     metrics, status, ending = Metrics(), Status(), Ending(settings)
     metrics.info.labels(__version__, settings.delivery).set(1)
+    metrics.ready.set_function(lambda: status.ready)
+    metrics.loop_still.set_function(lambda: status.loop_still_seconds)
     with ExitStack() as stack:
         if settings.metrics:
             stack.enter_context(serve_metrics(settings.metrics, metrics.registry, status))

@@ -44,5 +44,9 @@ class ModelReader:
         self._position = found.following
         return {place: found.records}
 
+    def highwater(self, _place: TopicPartition) -> int | None:
+        """Not known, as with brokers that do not tell."""
+        return None
+
     async def stop(self) -> None:
         """Nothing is left open."""

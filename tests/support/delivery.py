@@ -29,7 +29,7 @@ class Wiring:
     `steps` are "open", "fence", "write", "close", "read", "in_group", "committed", "seek", each with its number.
     """
 
-    def __init__(self, delivery: str = "exactly_once") -> None:
+    def __init__(self, delivery: str = "exactly_once", clock: str = "wall") -> None:
         self.steps: list[tuple[str, int]] = []
         self.plans: dict[str, list[BaseException | asyncio.Event]] = defaultdict(list)
         """Per step what becomes of the next ones: an error, or an event that is waited for."""
@@ -47,8 +47,8 @@ class Wiring:
         self.told_ends: dict[str, int] = {}
         self.heard = NOW
         """When the brokers told them."""
-        self.metrics, self.status = Metrics(CollectorRegistry()), Status()
-        self.settings = Settings(delivery=delivery)
+        self.metrics, self.status = Metrics(CollectorRegistry()), Status(lambda: self.now / 1000)
+        self.settings = Settings(delivery=delivery, clock=clock)
         self.means = Means(
             settings=self.settings,
             intake=self,
@@ -106,13 +106,13 @@ class Wiring:
         number: int,
         token: str,
         restore: Callable[[Mapping[bytes, bytes | None]], None],
-        progress: Callable[[int], None],
+        progress: Callable[[int, int], None],
     ) -> Mark | None:
         await self.step("read", number)
         changes = self.changelog[number]
         assert changes[-1][1] == token.encode()
         restore({key: value for key, value in changes if key[:1] != b"\0"})
-        progress(len(changes))
+        progress(len(changes), 0)
         return self.mark(number)
 
     # -- Intake

@@ -2,11 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test bench sim chaos lint lock clean
+.PHONY: help setup demo test bench sim chaos lint dashboards lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: .venv/ready ## make .venv with everything in it
 
@@ -33,6 +33,9 @@ sim: setup ## delivery under seeded faults in virtual time: make sim SEEDS=20000
 
 chaos: setup ## N faults (100) by SEED (1) on Apache Kafka, and what they did; Ctrl-C ends it with the table so far
 	@$(BIN)/python -m tests.chaos --faults $(or $(N),100) --seed $(or $(SEED),1) --json chaos.json
+
+dashboards: setup ## write deploy/grafana/dashboards from deploy/grafana/boards
+	@cd deploy/grafana && ../../$(BIN)/python -m boards
 
 lock: setup ## renew requirements.lock from pyproject.toml (needs uv)
 	@uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \

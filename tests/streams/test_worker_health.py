@@ -1,7 +1,5 @@
 """What the endpoints of a real worker tell: from its first moment on, and of a partition that stands still."""
 
-import json
-
 from streams.embedded import EmbeddedBroker, free_port
 from tests.support import frozen
 from tests.support.topics_io import Send, event, now, produce
@@ -36,7 +34,7 @@ def test_a_frozen_partition_turns_it_red_while_others_work_and_a_quiet_one_does_
             return bool(worker.get("/health")[0] == 503)
 
         worker.wait_until(frozen_while_another_works, 40)
-        health = json.loads(worker.get("/health")[1])
+        health = worker.health()
         assert {number: told["phase"] for number, told in health["partitions"].items()} == {
             "0": "frozen",
             "1": "live",

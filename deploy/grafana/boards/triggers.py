@@ -1,0 +1,75 @@
+"""For whoever answers for the campaigns: what was sent, what was held back, and what customers contradicted."""
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+
+from boards.panels import Curves, Figure, Query, Row, board
+
+_SENT = "offbeat_triggers_total"
+_HELD = "offbeat_triggers_suppressed_total"
+_BACK = "offbeat_trigger_cancellations_total"
+_LATE = "offbeat_timer_lateness_seconds_bucket"
+
+
+def _hourly(metric: str, *labels: str) -> tuple[Query, ...]:
+    by = ", ".join(labels)
+    return (Query(f"sum by ({by}) (increase({metric}{{JOB}}[1h]))", " ".join(f"{{{{{label}}}}}" for label in labels)),)
+
+
+def _share(metric: str, span: str) -> str:
+    return f"sum by (type) (increase({metric}{{JOB}}[{span}])) / sum by (type) (increase({_SENT}{{JOB}}[{span}]))"
+
+
+def _quantile(share: float, span: str) -> str:
+    return f"histogram_quantile({share}, sum by (le) (rate({_LATE}{{JOB}}[{span}])))"
+
+
+_GLANCE = Row(
+    "At a glance",
+    (
+        Figure("Sent", "In the time shown.", "short", f"sum(increase({_SENT}{{JOB}}[$__range]))"),
+        Figure("Held back", "By guards, in the time shown.", "short", f"sum(increase({_HELD}{{JOB}}[$__range]))"),
+        Figure("Contradicted", "An order came after all, or the customer was erased.", "short",
+               f"sum(increase({_BACK}{{JOB}}[$__range]))"),
+        Figure("Contradicted, of those sent", "In the time shown.", "percentunit",
+               f"sum(increase({_BACK}{{JOB}}[$__range])) / sum(increase({_SENT}{{JOB}}[$__range]))"),
+        Figure("Late", "Nine in ten are decided sooner after they were due.", "s",
+               _quantile(0.9, "$__range"), 60, 600),
+        Figure("Customers", "Remembered.", "short", "sum(offbeat_customers{JOB})"),
+    ),
+)  # fmt: skip
+_TYPES = Row(
+    "By type",
+    (
+        Curves("Sent", "In an hour.", "short", _hourly(_SENT, "type"), stacked=True),
+        Curves("Held back", "In an hour, by guard. They are in triggers.suppressed.", "short",
+               _hourly(_HELD, "type", "guard"), stacked=True),
+        Curves("Contradicted", "In an hour: a cancellation followed.", "short", _hourly(_BACK, "type"), stacked=True),
+        Curves("Contradicted, of those sent", "In a day. An order answers many: that is what they are for; "
+               "a share that grows tells that a rule speaks too early.", "percentunit",
+               (Query(_share(_BACK, "1d"), "{{type}}"),)),
+        Curves("Held back, to those sent", "In a day.", "percentunit", (Query(_share(_HELD, "1d"), "{{type}}"),)),
+        Curves("Lateness", "From a timer's due time to its decision.", "s",
+               tuple(Query(_quantile(share, "$__rate_interval"), f"{share:.0%}") for share in (0.5, 0.9, 0.99))),
+    ),
+)  # fmt: skip
+_DOUBT = Row(
+    "What they rest on",
+    (
+        Curves("Events", "In an hour, by type: absence is concluded from what is there.", "short",
+               _hourly("offbeat_events_total", "type"), stacked=True),
+        Curves("Behind in event time", "Decisions wait for what is not taken yet.", "s",
+               (Query("max(offbeat_lag_seconds{JOB})", "furthest"),)),
+        Curves("Bounds reached", "In an hour: carts and messages cut, customers who are robots.", "short",
+               _hourly("offbeat_bounds_reached_total", "bound")),
+    ),
+)  # fmt: skip
+
+
+def triggers() -> Dashboard:
+    return board(
+        "offbeat-triggers",
+        "Offbeat: triggers",
+        "What was sent, what was held back, and what customers contradicted.",
+        (_GLANCE, _TYPES, _DOUBT),
+        since="now-24h",
+    )

@@ -126,7 +126,7 @@ class Handlers:
         if event.backfill or (customer.cart is not None and at < customer.cart.since):
             return NEVER
         customer.viewed = view(customer.viewed, event, at)
-        return self._carts.wake(customer)
+        return self._carts.wake_for(customer, event.product_id)
 
     # -- customers
 

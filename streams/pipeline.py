@@ -151,7 +151,7 @@ class Pipeline:
                     frontier = at
                 if frontier < self._live_from and not found.backfill:
                     self._live_from = frontier
-                if isinstance(found, TimeMark):
+                if type(found) is TimeMark:  # isinstance() takes three times as long
                     continue
                 event = found
             append((frontier, source, record.offset, arrived, at, key or b"", event))
@@ -176,6 +176,7 @@ class Pipeline:
         if wall_clock and not wall < emitter.now <= wall + SET_BACK:
             emitter.now = wall
         ready = self.merge.take()
+        taken: dict[type, int] = {}
         done = judged = 0
         next_due = core.next_due
         self.more = False
@@ -198,19 +199,21 @@ class Pipeline:
                 dead.append(DeadLetter(source, offset, event))
             else:
                 next_due = core.take(source, offset, key, event, at)
+                kind = event.__class__
+                taken[kind] = taken.get(kind, 0) + 1
             done += 1
         flood.good(done - judged)
         if self.more:
             self.merge.put_back(ready, done)
         else:
             self.more = not core.advance(min(self.merge.reached, wall + 1), ROOM, live_from=self._live_from)
-        return self._outcome(dead, Counter([entry[6].__class__ for entry in ready[:done]]))
+        return self._outcome(dead, taken)
 
-    def _outcome(self, dead: list[DeadLetter], taken: Counter[type]) -> Outcome:
+    def _outcome(self, dead: list[DeadLetter], taken: dict[type, int]) -> Outcome:
         positions = {source: Position(*feed.position) for source, feed in zip(SOURCES, self.merge.feeds, strict=True)}
         if positions == self._positions:
             positions = {}
-        events = Counter({type_name(kind): count for kind, count in taken.items() if kind is not Rejected})
+        events = Counter({type_name(kind): count for kind, count in taken.items()})
         return Outcome(self.core.settle(), dead, positions, self.core.emitter.now, self._live_from, events)
 
     def done(self, outcome: Outcome) -> None:

@@ -7,7 +7,7 @@ group: name, version and form of the messages are Faust's. What it does otherwis
   would ever hand it out later: the group's members would stand by for ever.
 - Where the numbers do not go evenly into the workers, Faust takes one off each who has more than the least at every
   rebalance, and gives it to somebody else; and of 200 numbers the 51st worker gets one while 49 others move.
-- Faust tells every worker what every other one has, and each of them tells it the group again: with some 80 workers of
+- Faust tells every worker what every other one has, and each of them tells it the group again: with some 75 workers of
   200 numbers that is more than the megabyte that a broker takes (offsets topic, max.message.bytes).
 """
 
@@ -48,16 +48,17 @@ class WholeAssignor(PartitionAssignor):  # type: ignore[misc] # Faust has no typ
         self.changelog_distribution = self.external_topic_distribution = nobody
 
     def _perform_assignment(self, cluster: Any, member_metadata: Mapping[str, Any]) -> Any:
-        sources = set(self.app.offbeat_settings.sources)
-        if any(set(told.subscription) != sources for told in member_metadata.values()):
+        topics = sorted(self.app.offbeat_settings.sources)
+        if any(sorted(told.subscription) != topics for told in member_metadata.values()):
             return super()._perform_assignment(cluster, member_metadata)  # streams.recovery says what is wrong
         told = {member: ClientMetadata.loads(metadata.user_data) for member, metadata in member_metadata.items()}
         self._update_member_urls(told)
         claims = {
-            member: metadata.assignment.copartitioned_assignment(sources).actives for member, metadata in told.items()
+            member: metadata.assignment.copartitioned_assignment(set(topics)).actives
+            for member, metadata in told.items()
         }
         assignments = {
-            member: ClientAssignment(actives=dict.fromkeys(sorted(sources), numbers), standbys={})
+            member: ClientAssignment(actives=dict.fromkeys(topics, numbers), standbys={})
             for member, numbers in share(self.app.offbeat_partitions, claims).items()
         }
-        return self._protocol_assignments(assignments, {}, {}, dict.fromkeys(sources, 0))
+        return self._protocol_assignments(assignments, {}, {}, dict.fromkeys(topics, 0))

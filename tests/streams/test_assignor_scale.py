@@ -3,13 +3,14 @@
 That each has exactly one, and the same of all sources, is asserted in every rebalance (tests.support.assigning).
 """
 
+from pathlib import Path
 from random import Random
 
 import pytest
 from faust.assignor.partition_assignor import PartitionAssignor
 
 from streams.assignor import WholeAssignor
-from tests.bench.assignment import BROKERS_LIMIT, NUMBERS, WORKERS, Step, steps
+from tests.bench.assignment import BROKERS_LIMIT, NUMBERS, WORKERS, Step, steps, table
 from tests.support.assigning import Group
 
 
@@ -37,6 +38,11 @@ def test_a_rolling_restart_moves_each_share_there_and_back(done: list[Step]) -> 
     each = NUMBERS // WORKERS
     assert [found.freed for found in rolling.rebalances] == [each, 0] * (WORKERS - 1)
     assert [found.moved for found in rolling.rebalances] == [0, each] * (WORKERS - 1)
+
+
+def test_the_page_has_what_happened(done: list[Step]) -> None:
+    page = Path(__file__).parents[2] / "streams" / "SIZING.md"
+    assert "\n".join(table(done)) in page.read_text()
 
 
 def test_the_group_stays_far_below_what_a_broker_takes(done: list[Step]) -> None:

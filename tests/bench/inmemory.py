@@ -105,7 +105,7 @@ def calls(work: Callable[[], None]) -> tuple[Counter[str], int]:
         work()
     finally:
         sys.setprofile(None)
-    del found[f"{__name__}.{work.__qualname__}"]
+    del found[f"{work.__module__}.{work.__qualname__}"]
     return found, in_c - 1  # the last one is sys.setprofile
 
 

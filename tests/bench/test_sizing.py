@@ -10,7 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bench.assignment import NUMBERS, WORKERS
-from tests.bench.fleet import EVENTS, GB, LOAD, MONTH, RESIDENT, START, Fleet, Shop, binding, exceeded, fleet_for
+from tests.bench.fleet import (
+    EVENTS,
+    GB,
+    LOAD,
+    MONTH,
+    RESIDENT,
+    RESTORED,
+    START,
+    Fleet,
+    Shop,
+    binding,
+    exceeded,
+    fleet_for,
+)
 from tests.bench.sizing import SIZES, figures_table, sizes_table, sizing
 
 PAGE = (Path(__file__).parents[2] / "streams" / "SIZING.md").read_text()
@@ -28,6 +41,13 @@ _SHOPS = st.builds(
 def test_the_page_has_the_figures_and_sizes() -> None:
     assert "\n".join(figures_table()) in PAGE
     assert "\n".join(sizes_table([Shop(count) for count in SIZES])) in PAGE
+
+
+def test_what_is_said_of_a_hundred_millions() -> None:
+    fleet = fleet_for(Shop(1e8))
+    assert binding(fleet) == "memory"
+    assert f"what it has already waits meanwhile: {fleet.customers_of_number / RESTORED:.0f} seconds here" in PAGE
+    assert 20e6 < fleet.shop.memory / RESIDENT < 22e6
 
 
 def test_what_is_said_of_the_largest_size() -> None:

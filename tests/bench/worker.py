@@ -92,11 +92,9 @@ class Worker:
 
     def use(self) -> Use:
         """CPU time and memory of the process, as the kernel counts them."""
-        proc = Path("/proc") / str(self.child.pid)
-        ticks = proc.joinpath("stat").read_text().rpartition(")")[2].split()
-        status = dict(line.split(":", 1) for line in proc.joinpath("status").read_text().splitlines())
-        user, system = int(ticks[11]), int(ticks[12])
-        return Use((user + system) / _TICK, _kib(status["VmRSS"]), _kib(status["VmHWM"]))
+        pid = self.child.pid
+        status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        return Use(cpu_seconds(pid), _kib(status["VmRSS"]), _kib(status["VmHWM"]))
 
     def metrics(self) -> dict[str, float]:
         """Each metric, summed over its labels."""
@@ -127,6 +125,12 @@ class Worker:
         """
         found = _RESTORED.findall(self.child.log_tail(1000))
         return sum(int(count) for count, _ in found), max((float(seconds) for _, seconds in found), default=0.0)
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has used up to now, user and system."""
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(ticks[11]) + int(ticks[12])) / _TICK
 
 
 def sum_samples(text: str) -> dict[str, float]:

@@ -70,7 +70,7 @@ def _side(side: Side) -> list[str]:
     ]
     for delivery, runs in side.runs.items():
         lines += _worker(delivery, runs, shares(side, delivery))
-    return [*lines, *(f"  without {reason}" for reason in side.missing), ""]
+    return [*lines, *(f"  left out: {reason}" for reason in side.missing), ""]
 
 
 def _worker(delivery: str, runs: list[Run], share: list[float]) -> list[str]:

@@ -1,9 +1,11 @@
 """What the peers are held against is right, their lines are read right, and so is the arithmetic; none runs here."""
 
 import re
+import sys
 from dataclasses import replace
 from itertools import islice
 from math import exp, log
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -13,13 +15,15 @@ from tests.bench.__main__ import bench
 from tests.bench.load import Row, standard_load
 from tests.bench.measure import Limit
 from tests.bench.peers.catalog import PEERS, SYSTEMS, UnknownPeerError, peers_named
+from tests.bench.peers.contest import made
 from tests.bench.peers.fold import DAY_MS, fold, fresh
-from tests.bench.peers.install import HERE, _first_error
+from tests.bench.peers.install import HERE, PeerMissingError, _first_error, _made, _run, _stale
 from tests.bench.peers.reference import Reference
 from tests.bench.peers.run import PeerRun, _figures
 from tests.bench.peers.tally import Tally
 from tests.bench.peers.told import Told, lines_in
 from tests.bench.process import Use
+from tests.bench.report import Report, lines_of
 from tests.bench.rounds import PeerSide, Side, comparison
 from tests.bench.table import table_of
 from tests.bench.test_bench import a_run
@@ -206,6 +210,35 @@ def test_every_peer_has_its_line_in_the_page() -> None:
     folders = {path.parent.name for path in (*HERE.glob("*/requirements.txt"), *HERE.glob("*/pom.xml"))}
     assert folders == set(SYSTEMS)
     assert all(f"| `{system}` |" in page for system in SYSTEMS)
+
+
+def test_a_peer_that_cannot_be_made_is_left_out_and_the_report_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_java(system: str) -> str:
+        raise PeerMissingError(f"{system} needs javac")
+
+    monkeypatch.setattr("tests.bench.peers.catalog.classes_of", no_java)
+    monkeypatch.setattr("tests.bench.peers.catalog.python_of", lambda system: Path(system, "python"))
+    ready, missing = made(PEERS)
+    assert {peer.system for peer in ready} == {"quix", "faust"}
+    assert missing == ["kstreams needs javac"]
+    limit = Limit(events=1000, seconds=0.1, cpu_seconds=0.1)
+    side = Side("a broker", 215.0, [limit], {"exactly_once": [a_run(1.0)]}, [], missing)
+    assert "  left out: kstreams needs javac" in lines_of(Report({}, 1000, [side], None, []))
+
+
+def test_a_program_is_made_again_when_its_sources_change_or_it_was_broken_off(tmp_path: Path) -> None:
+    source = tmp_path / "requirements.txt"
+    source.write_text("a==1\n")
+    assert _stale(tmp_path, [source])
+    _made(tmp_path, [source])
+    assert not _stale(tmp_path, [source])
+    source.write_text("a==2\n")
+    assert _stale(tmp_path, [source])
+
+
+def test_a_command_that_fails_says_why_in_one_line() -> None:
+    with pytest.raises(PeerMissingError, match=r"^it did not work: no such thing$"):
+        _run("it did not work", [sys.executable, "-c", "import sys; sys.exit('hm\\nno such thing')"])
 
 
 def test_what_cannot_be_made_says_why_in_one_line() -> None:

@@ -27,7 +27,8 @@ from tables.events import SOURCES, TimeMark
 from tables.parameters import BUILTIN
 from tables.states import Change
 from tests.bench.load import partition_of, standard_load
-from tests.bench.report import machine, spread
+from tests.bench.report import machine
+from tests.bench.table import spread
 from tests.bench.worker import BenchError, Worker
 from tests.support.brokers import ApacheKafka
 

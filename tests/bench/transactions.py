@@ -18,8 +18,8 @@ from streams.ports import Row
 from streams.settings import Settings
 from streams.topics import create
 from streams.writer import make_writer
+from tests.bench.process import use_of
 from tests.bench.report import machine
-from tests.bench.worker import cpu_seconds
 from tests.support.brokers import ApacheKafka
 
 _WARM = 20
@@ -62,10 +62,13 @@ async def _all(settings: Settings, broker: int, seconds: float) -> Found:
         asyncio.create_task(_keep_writing(settings, number, warm, seconds)) for number in range(settings.partitions)
     ]
     await warm.wait()
-    began, client_before, broker_before = time.perf_counter(), time.process_time(), cpu_seconds(broker)
+    began, client_before, broker_before = time.perf_counter(), time.process_time(), use_of(broker).cpu_seconds
     done = await asyncio.gather(*writers)
     return Found(
-        sum(done), time.perf_counter() - began, time.process_time() - client_before, cpu_seconds(broker) - broker_before
+        sum(done),
+        time.perf_counter() - began,
+        time.process_time() - client_before,
+        use_of(broker).cpu_seconds - broker_before,
     )
 
 

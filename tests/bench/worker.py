@@ -7,7 +7,6 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,27 +15,17 @@ from streams.child import Child
 from streams.embedded import free_port
 from streams.settings import Settings
 from streams.worker import READY
+from tests.bench.process import Use, use_of
 
 ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 120.0
 _LOOK_SECONDS = 0.5
-_TICK = os.sysconf("SC_CLK_TCK")
 _SAMPLE = re.compile(r"^(\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 _RESTORED = re.compile(r"partition \d+: (\d+) customers restored in (\d+\.\d) s")
 
 
 class BenchError(RuntimeError):
     """The measurement cannot go on; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What the process has used up to now."""
-
-    cpu_seconds: float
-    rss: int
-    """Resident memory now, bytes."""
-    peak: int
 
 
 def environment(settings: Settings, folder: str, metrics: str) -> dict[str, str]:
@@ -92,9 +81,7 @@ class Worker:
 
     def use(self) -> Use:
         """CPU time and memory of the process, as the kernel counts them."""
-        pid = self.child.pid
-        status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-        return Use(cpu_seconds(pid), _kib(status["VmRSS"]), _kib(status["VmHWM"]))
+        return use_of(self.child.pid)
 
     def metrics(self) -> dict[str, float]:
         """Each metric, summed over its labels."""
@@ -127,19 +114,9 @@ class Worker:
         return sum(int(count) for count, _ in found), max((float(seconds) for _, seconds in found), default=0.0)
 
 
-def cpu_seconds(pid: int) -> float:
-    """What a process has used up to now, user and system."""
-    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(ticks[11]) + int(ticks[12])) / _TICK
-
-
 def sum_samples(text: str) -> dict[str, float]:
     """Prometheus' text format, each name summed over its labels."""
     found: dict[str, float] = {}
     for name, value in _SAMPLE.findall(text):
         found[name] = found.get(name, 0.0) + float(value)
     return found
-
-
-def _kib(text: str) -> int:
-    return int(text.split(maxsplit=1)[0]) * 1024

@@ -46,7 +46,7 @@ def test_the_page_has_the_figures_and_sizes() -> None:
 def test_what_is_said_of_a_hundred_millions() -> None:
     fleet = fleet_for(Shop(1e8))
     assert binding(fleet) == "memory"
-    assert f"what it has already waits meanwhile: {fleet.customers_of_number / RESTORED:.0f} seconds here" in PAGE
+    assert f"reads back its states first, for {fleet.customers_of_number / RESTORED:.0f} seconds here" in PAGE
     assert 20e6 < fleet.shop.memory / RESIDENT < 22e6
 
 

@@ -15,11 +15,13 @@ from agents.cart import Carts
 from agents.decisions import Decision
 from agents.emitter import Emitter
 from agents.handlers import Handlers
+from agents.notices import Notices
 from agents.repurchase import Repurchase
 from agents.rules import Rules
 from tables.customer import NEVER, Customer, seen_before
 from tables.events import AnyEvent, CustomerErased
 from tables.parameters import Parameters
+from tables.retention import BROWSING, forget, forget_at
 from tables.states import Changes, States
 
 
@@ -57,7 +59,8 @@ class Core:
         self._repurchase = Repurchase(rules, parameters, self.emitter)
         self._carts = Carts(rules, self.emitter)
         baskets = Baskets(rules, parameters.basket, self.emitter)
-        handlers = Handlers(self._repurchase, self._carts, baskets, self.emitter)
+        self.notices = Notices()
+        handlers = Handlers(self._repurchase, self._carts, baskets, self.emitter, self.notices)
         self.counts = handlers.counts
         """Events that were not applied, by why: duplicate, repeated, ignored."""
         self._handlers, self._wake = handlers.by_type, handlers.wake
@@ -92,6 +95,8 @@ class Core:
                 return self.next_due
         else:
             wake = self._handlers[event.__class__](event.customer_id, key, customer, event, at)
+            if wake > at + BROWSING and key not in repurchase.unplanned:
+                wake = at + BROWSING  # nothing of what this event brought is forgotten before
             if wake < customer.wake:
                 states.arm(key, customer, wake)
         self._close(key, customer)
@@ -141,6 +146,9 @@ class Core:
         if due == 0:  # planned by other rules or parameters
             self._woken += 1
             customer.wake = NEVER
+            if forget_at(customer) == 0:
+                self._drop(key, customer)
+                return
             if customer.orders is not None:
                 self._repurchase.replan(key, customer, customer.orders)
             self.states.arm(key, customer, self._wake(customer))
@@ -157,13 +165,16 @@ class Core:
             self._repurchase.fire(customer_id, customer, customer.orders, due, live_from)
         if self._carts.wake(customer) <= due:
             self._carts.fire(customer_id, customer, due)
+        if forget_at(customer) <= due and forget(customer, due):
+            self._drop(key, customer)
+            return
         customer.wake = NEVER
         self.states.arm(key, customer, self._wake(customer))
         self._close(key, customer)
 
     def _plan(self) -> None:
         for key, customer, wake in self._repurchase.plan():
-            self.states.arm(key, customer, wake)
+            self.states.arm(key, customer, min(wake, forget_at(customer)))
             self.states.close(key, customer)
 
     def _erase(self, key: bytes, customer: Customer, event: CustomerErased) -> None:
@@ -171,6 +182,10 @@ class Core:
         for opened in customer.open:
             opened.since = 0
         self.emitter.cancel_answered(event.customer_id, customer, 0, "the customer was erased", cause)
+        self._drop(key, customer)
+
+    def _drop(self, key: bytes, customer: Customer) -> None:
+        """Nothing is remembered of the customer any more."""
         self._repurchase.forget(key)
         if customer.applied is not None:
             self._erased[key] = customer.applied

@@ -8,9 +8,10 @@ from agents.basket import Baskets
 from agents.cart import Carts
 from agents.decisions import iso
 from agents.emitter import Emitter
+from agents.notices import Notices
 from agents.repurchase import Repurchase
 from tables.basket import add_basket
-from tables.cart import add_item, empty_cart, forget_views, remove_item, replace_cart, start_checkout, view
+from tables.cart import MAX_LINES, add_item, empty_cart, forget_views, remove_item, replace_cart, start_checkout, view
 from tables.customer import NEVER, Customer, Profile
 from tables.events import (
     CartCleared,
@@ -26,6 +27,7 @@ from tables.events import (
     ProductViewed,
 )
 from tables.orders import RecentOrder, add_order, find_order
+from tables.retention import forget_at
 
 Handler = Callable[[str, bytes, Customer, Any, int], int]
 """Applies an event; returns when what it changed is to be looked at. NEVER: no earlier than before."""
@@ -34,10 +36,13 @@ Handler = Callable[[str, bytes, Customer, Any, int], int]
 class Handlers:
     """The handler of each type of event but `customer.erased`, which leaves no customer."""
 
-    def __init__(self, repurchase: Repurchase, carts: Carts, baskets: Baskets, emitter: Emitter) -> None:
+    def __init__(
+        self, repurchase: Repurchase, carts: Carts, baskets: Baskets, emitter: Emitter, notices: Notices
+    ) -> None:
         self.counts: Counter[str] = Counter()
         """Events that were not applied, by why: duplicate, ignored."""
-        self._repurchase, self._carts, self._baskets, self._emitter = repurchase, carts, baskets, emitter
+        self._repurchase, self._carts, self._baskets = repurchase, carts, baskets
+        self._emitter, self._notices = emitter, notices
         self.by_type: dict[type, Handler] = {
             OrderCompleted: self._order_completed,
             OrderCancelled: self._order_returned,
@@ -54,7 +59,7 @@ class Handlers:
 
     def wake(self, customer: Customer) -> int:
         """When the customer is to be looked at next, by all that there is."""
-        wake = self._carts.wake(customer)
+        wake = min(self._carts.wake(customer), forget_at(customer))
         orders = customer.orders
         return wake if orders is None else min(wake, self._repurchase.wake(orders))
 
@@ -95,8 +100,10 @@ class Handlers:
 
     # -- carts
 
-    def _item_added(self, _id: str, _key: bytes, customer: Customer, event: CartItemAdded, at: int) -> int:
-        customer.cart = add_item(customer.cart, event, at)
+    def _item_added(self, customer_id: str, _key: bytes, customer: Customer, event: CartItemAdded, at: int) -> int:
+        cart = customer.cart = add_item(customer.cart, event, at)
+        if len(cart.lines) >= MAX_LINES:
+            self._notices.add("cart", customer_id)
         return self._carts.wake(customer)
 
     def _item_removed(self, _id: str, _key: bytes, customer: Customer, event: CartItemRemoved, at: int) -> int:
@@ -105,9 +112,11 @@ class Handlers:
             _end_checkout(customer, at)
         return self._carts.wake(customer)
 
-    def _cart_updated(self, _id: str, _key: bytes, customer: Customer, event: CartUpdated, at: int) -> int:
-        customer.cart = replace_cart(customer.cart, event, at)
-        if customer.cart.empty:
+    def _cart_updated(self, customer_id: str, _key: bytes, customer: Customer, event: CartUpdated, at: int) -> int:
+        cart = customer.cart = replace_cart(customer.cart, event, at)
+        if len(cart.lines) >= MAX_LINES:
+            self._notices.add("cart", customer_id)
+        if cart.empty:
             _end_checkout(customer, at)
         return self._carts.wake(customer)
 

@@ -12,12 +12,13 @@ from agents.rules import Rules
 from streams.assignor import WholeAssignor
 from streams.changelog import read_changelog
 from streams.clock import Clock
+from streams.flood import FloodGuard
 from streams.holdings import Holdings
 from streams.metrics import Metrics
 from streams.partition import Partition
-from streams.pipeline import FloodGuard
 from streams.ports import Fatal, Means
 from streams.recovery import CustomersTable, TableManager
+from streams.retention import retentions
 from streams.settings import Settings
 from streams.status import Status
 from streams.topicplan import Found
@@ -88,6 +89,7 @@ def build_app(
             metrics=metrics,
             status=status,
             topic_ids={source: id_ for source, id_ in named.items() if id_},
+            retention=retentions({name: topics[name] for name in settings.sources}),
         )
 
     manager.holdings = Holdings(lambda number: Partition(number, means()), fatal)

@@ -6,14 +6,18 @@ from streams.pipeline import Record
 class Span:
     """All that one topic of a partition number holds in [start, end): `records`, less what is not for readers."""
 
-    __slots__ = ("arrived", "end", "records", "start")
+    __slots__ = ("arrived", "end", "records", "sent", "start")
 
-    def __init__(self, start: int | None, end: int, arrived: int, records: list[Record]) -> None:
+    def __init__(
+        self, start: int | None, end: int, arrived: int, records: list[Record], sent: int | None = None
+    ) -> None:
         self.start = start
         self.end = end
         self.arrived = arrived
         """When the broker's answer came, epoch ms."""
         self.records = records
+        self.sent = sent
+        """The time of the first of them, as Kafka has it, epoch ms; None: not known."""
 
 
 class Batch:

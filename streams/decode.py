@@ -5,12 +5,24 @@ from datetime import datetime
 
 import msgspec
 
-from tables.events import BY_SOURCE, SOURCES, AnyEvent, TimeMark
+from tables.cart import MAX_LINES
+from tables.events import (
+    BY_SOURCE,
+    SOURCES,
+    AnyEvent,
+    CartUpdated,
+    CheckoutStarted,
+    CustomerUpdated,
+    OrderCompleted,
+    TimeMark,
+)
 
 EARLIEST = 631_152_000_000
 """1990-01-01 in epoch milliseconds: an event before it has a broken clock, or seconds for milliseconds."""
 AHEAD = 3_600_000
 """How far an event may lie ahead of the wall clock, in milliseconds."""
+LARGE = 16 << 10
+"""Bytes of a message from which on it is looked at how much of it is of use."""
 
 KINDS = ("empty", "not_utf8", "not_json", "too_deep", "unknown_type", "bad_field", "bad_time", "wrong_key")
 
@@ -54,6 +66,21 @@ def decoder(source: str) -> Callable[[bytes | None, bytes | None, int], tuple[An
         return event, at
 
     return decode
+
+
+def cut_down(event: AnyEvent) -> bool:
+    """Take off what a message holds beyond what is ever looked at, before it waits in memory; whether there was any."""
+    match event:
+        case OrderCompleted() | CartUpdated() | CheckoutStarted():
+            many = event.items is not None and len(event.items) > MAX_LINES
+            if many:
+                event.items = event.items[:MAX_LINES]  # type: ignore[index]
+            return many
+        case CustomerUpdated():
+            many = event.attributes is not None
+            event.attributes = None
+            return many
+    return False
 
 
 def parse_time(text: str) -> int:

@@ -25,11 +25,20 @@ class Rejected(NamedTuple):
     """One of streams.decode.KINDS."""
     reason: str
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        headers = sum(len(name) + len(value or b"") for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers
+
 
 Entry: TypeAlias = tuple[int, int, int, int, int, bytes, AnyEvent | Rejected]
 """A record in its place: effective time, index of SOURCES, offset, when the broker's answer came that brought it, event
 time, key, event; times in epoch ms. A plain tuple: one is made for every record, and they sort as the merge goes.
 """
+
+_SPAN = 64 << 10
+"""Fetches of fewer bytes are counted together."""
 
 
 class Feed:
@@ -47,6 +56,22 @@ class Feed:
         """The effective time of the last record taken."""
         self.taken_before = 0
         """What it was before the last `Merge.take`."""
+        self._spans: deque[tuple[int, int]] = deque()
+        """Of what was fetched together and is not wholly taken: the offset after it, and the bytes of its values."""
+
+    def holds(self, end: int, size: int) -> None:
+        """A fetch up to the offset `end` brought values of so many bytes."""
+        if self._spans and self._spans[-1][1] < _SPAN:
+            size += self._spans.pop()[1]
+        if size:
+            self._spans.append((end, size))
+
+    def weigh(self) -> int:
+        """The bytes of the values that wait, at the most: of fetches that are partly taken they count in full."""
+        spans, offset = self._spans, self.position[0]
+        while spans and spans[0][0] <= offset:
+            spans.popleft()
+        return sum(size for _, size in spans)
 
     @property
     def position(self) -> tuple[int, int]:
@@ -74,6 +99,10 @@ class Merge:
     def waiting(self) -> int:
         """Records fetched and not taken yet."""
         return sum(len(feed.entries) for feed in self.feeds)
+
+    def weigh(self) -> int:
+        """Their bytes, as `Feed.weigh` has them."""
+        return sum(feed.weigh() for feed in self.feeds)
 
     @property
     def reached(self) -> int:

@@ -21,6 +21,9 @@ class Metrics:
         self.unchanged = Counter(
             "offbeat_events_unchanged", "Events taken that changed nothing, by why", ["why"], registry=registry
         )
+        self.bounds = Counter(
+            "offbeat_bounds_reached", "Events that reached a bound, by which", ["bound"], registry=registry
+        )
         self.dead_letters = Counter(
             "offbeat_dead_letters", "Records that are not events, by kind of reason", ["reason"], registry=registry
         )
@@ -49,9 +52,24 @@ class Metrics:
         self.lag = Gauge(
             "offbeat_lag_records", "Records of a source not taken yet", ["topic", "partition"], registry=registry
         )
+        self.catch_up = Gauge(
+            "offbeat_catch_up_seconds", "Until the lag is gone, at the speed of late", ["partition"], registry=registry
+        )
+        self.retention_left = Gauge(
+            "offbeat_retention_left_seconds",
+            "Until the oldest event that is not taken may be deleted unread",
+            ["topic", "partition"],
+            registry=registry,
+        )
         self.waiting = Gauge(
             "offbeat_waiting_records",
             "Records fetched that wait for an earlier one of another source",
+            ["partition"],
+            registry=registry,
+        )
+        self.waiting_bytes = Gauge(
+            "offbeat_waiting_bytes",
+            "Bytes of what was fetched and waits, fetches that are partly taken in full",
             ["partition"],
             registry=registry,
         )
@@ -98,9 +116,10 @@ class Metrics:
     def gone(self, partition: int, topics: tuple[str, ...]) -> None:
         """The partition number is somebody else's now: its gauges must not go on showing what was."""
         number = str(partition)
-        for gauge in (self.waiting, self.reached, self.customers, self.live):
+        for gauge in (self.catch_up, self.waiting, self.waiting_bytes, self.reached, self.customers, self.live):
             gauge.labels(number)
             gauge.remove(number)
         for topic in topics:
-            self.lag.labels(topic, number)
-            self.lag.remove(topic, number)
+            for gauge in (self.lag, self.retention_left):
+                gauge.labels(topic, number)
+                gauge.remove(topic, number)

@@ -7,11 +7,11 @@ durable.
 
 import asyncio
 import logging
-import time
 
 from aiokafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError
 
 from streams.batch import Batch
+from streams.batchsize import BatchSize
 from streams.changelog import offsets
 from streams.errors import StopError
 from streams.groupoffsets import GroupOffsets
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 BACKLOG = 20_000
 """Records of one source that may wait for another source before no more of it are fetched."""
+BACKLOG_BYTES = 8 << 20
+"""The same in bytes of their values."""
 GIVE_UP_BATCHES = 5
 """How often a batch may fail in a row for a reason that does not pass."""
 END_SECONDS = 2.0
@@ -48,12 +50,13 @@ class Partition:
         self._granted = True
         """The assignment that it came with is in force."""
         self._writer = means.new_writer(number)
-        self._report = Report(number, means.settings, means.metrics, means.status)
+        self._report = Report(number, means.settings, means.metrics, means.status, means.retention)
         self._takeover = Takeover(number, means, self._writer, self._report)
         self._group = GroupOffsets(number, means.settings, means.intake)
         self._rows = RowWriter(number, means.settings, means.topic_ids)
         self._leash = Leash()
         self._failures = 0
+        self._size = BatchSize()
 
     # -- taking over
 
@@ -136,7 +139,7 @@ class Partition:
         full: list[str] = []
         if self.pipeline is not None:
             feeds = zip(self._topics, self.pipeline.merge.feeds, strict=True)
-            full = [topic for topic, feed in feeds if len(feed.entries) > BACKLOG]
+            full = [topic for topic, feed in feeds if len(feed.entries) > BACKLOG or feed.weigh() > BACKLOG_BYTES]
         self._means.intake.release(self.number, full, self._topics)
 
     async def _apply(self, batch: Batch) -> None:
@@ -153,6 +156,7 @@ class Partition:
             span = batch.spans.get(topic)
             if span is not None:
                 pipeline.feed(index, span.records, span.end, span.arrived, wall)
+        self._report.fetched(batch)
         await self._work(pipeline)
 
     async def _tick(self) -> None:
@@ -160,16 +164,18 @@ class Partition:
             await self._work(self._need())
 
     async def _work(self, pipeline: Pipeline) -> None:
+        clock = asyncio.get_running_loop().time
         try:
             self._hear_ends(pipeline)
             while True:
-                began = time.perf_counter()
-                outcome = pipeline.work(self._means.clock.now())
+                began = clock()
+                outcome = pipeline.work(self._means.clock.now(), self._size.most)
                 if not outcome.empty:
                     await self._commit(outcome)
                     pipeline.done(outcome)
                     self._failures = 0
-                    self._report.durable(pipeline, outcome, time.perf_counter() - began)
+                    self._size.took(outcome.events.total(), seconds := clock() - began)
+                    self._report.durable(pipeline, outcome, seconds)
                 if not pipeline.more:
                     break
             self._report.holds(pipeline)
@@ -185,7 +191,7 @@ class Partition:
         for index, topic in enumerate(self._topics):
             if topic in ends:
                 pipeline.complete(index, *ends[topic])
-        self._report.ends(pipeline, ends)
+        self._report.ends(pipeline, ends, self._means.clock.now())
 
     async def _commit(self, outcome: Outcome) -> None:
         rows = self._rows
@@ -199,6 +205,7 @@ class Partition:
             return  # the next owner finds out
         self._report.failed()
         self._failures += 1
+        self._size.failed()
         refuse(exc, self._means)
         if self._failures >= GIVE_UP_BATCHES and not _passes(exc):
             raise StopError(f"partition {self.number}: a batch cannot be made durable: {exc!r}; see the brokers' log")

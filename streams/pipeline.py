@@ -3,15 +3,16 @@
 The worker makes the outcome durable and then calls `done`; tests and the backtest do the same without a broker.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from agents.core import Core, Settled
 from agents.decisions import Decision
-from streams.decode import RejectedError, decoder
-from streams.errors import FloodError
+from streams.busiest import Busiest
+from streams.decode import LARGE, RejectedError, cut_down, decoder
+from streams.flood import FloodGuard
 from streams.mark import Position
 from streams.merge import Merge, Rejected
 from tables.customer import NEVER
@@ -24,6 +25,8 @@ One that is set back further was wrong, and is followed: else what falls due wou
 """
 ROOM = 5_000
 """Decisions and dead letters a batch holds at the most; what is due beyond it goes into the next one."""
+MOST = 10_000
+"""Records a batch holds at the most."""
 
 
 class Record(Protocol):
@@ -37,36 +40,6 @@ class Record(Protocol):
     def value(self) -> bytes | None: ...
     @property
     def headers(self) -> Iterable[tuple[str, bytes]]: ...
-
-
-class FloodGuard:
-    """Watches the share of dead letters among the last `size` records of a worker."""
-
-    def __init__(self, share: float, size: int = 1_000) -> None:
-        self._limit = share * size
-        self._share = share
-        self._last = deque([False] * size, maxlen=size)
-        self._dead = 0
-
-    def good(self, count: int) -> None:
-        """`count` records were understood."""
-        if self._dead:
-            for _ in range(min(count, len(self._last))):
-                self._push(dead=False)
-
-    def dead(self, reason: str) -> None:
-        """One was not; raises `FloodError` when there are too many."""
-        self._push(dead=True)
-        if self._dead > self._limit:
-            raise FloodError(
-                f"{self._dead} of the last {len(self._last)} events are not understood (limit {self._share:.0%}); the "
-                f"newest reason: {reason}. Nothing of this batch was taken. Mend the producer, or raise "
-                "dead_letter_share to let them all go to the dead letters"
-            )
-
-    def _push(self, *, dead: bool) -> None:
-        self._dead += dead - self._last[0]
-        self._last.append(dead)
 
 
 class DeadLetter(NamedTuple):
@@ -109,6 +82,7 @@ class Pipeline:
         self.merge = Merge(wall=wall)
         self._wall = wall
         self._flood = flood
+        self._busiest = Busiest(core.notices)
         self._decoders = [decoder(source) for source in SOURCES]
         self._positions: dict[str, Position] = {}
         self._live_from = 0 if wall else NEVER
@@ -138,6 +112,7 @@ class Pipeline:
         """
         feed = self.merge.feeds[source]
         append, decode, frontier = feed.entries.append, self._decoders[source], feed.frontier
+        size = 0
         for record in records:
             key, value = record.key, record.value
             event: AnyEvent | Rejected
@@ -146,7 +121,10 @@ class Pipeline:
             except RejectedError as exc:
                 # without a time of its own it is late: where it stands in the merge is kept with its position
                 event, at = Rejected(key, value, tuple(record.headers), exc.kind, str(exc)), 0
+                size += event.size
             else:
+                length = len(value)  # type: ignore[arg-type] # no event without one
+                size += length
                 if at > frontier:  # noqa: PLR1730 - asked for every record; max() takes four times as long
                     frontier = at
                 if frontier < self._live_from and not found.backfill:
@@ -154,9 +132,12 @@ class Pipeline:
                 if type(found) is TimeMark:  # isinstance() takes three times as long
                     continue
                 event = found
+                if length > LARGE and cut_down(found):
+                    self.core.notices.add("message", found.customer_id)
             append((frontier, source, record.offset, arrived, at, key or b"", event))
         feed.frontier = frontier
         feed.fetched = end
+        feed.holds(end, size)
 
     def complete(self, source: int, end: int, at: int) -> None:
         """The broker said at `at` (epoch ms) that the source ends at offset `end`."""
@@ -164,14 +145,15 @@ class Pipeline:
         if feed.fetched >= end:
             feed.complete_at = max(feed.complete_at, at)
 
-    def work(self, wall: int) -> Outcome:
-        """Take what may be taken and fire what is due, as one batch. `wall`: epoch ms.
+    def work(self, wall: int, most: int = MOST) -> Outcome:
+        """Take what may be taken, `most` records, and fire what is due, as one batch. `wall`: epoch ms.
 
         Raises `FloodError`; then the pipeline is not to be used again.
         """
         core, flood, wall_clock = self.core, self._flood, self._wall
         emitter = core.emitter
         decisions = emitter.decisions
+        room = min(ROOM, most)
         dead: list[DeadLetter] = []
         if wall_clock and not wall < emitter.now <= wall + SET_BACK:
             emitter.now = wall
@@ -179,14 +161,14 @@ class Pipeline:
         taken: dict[type, int] = {}
         done = judged = 0
         next_due = core.next_due
-        self.more = False
-        for effective, source, offset, _, at, key, event in ready:
-            if len(decisions) >= ROOM or len(dead) >= ROOM:
+        self.more = len(ready) > most
+        for effective, source, offset, _, at, key, event in ready[:most] if self.more else ready:
+            if len(decisions) >= room or len(dead) >= room:
                 self.more = True
                 break
             if next_due < effective:
                 until = min(effective, wall + 1) if wall_clock else effective
-                if not core.advance(until, ROOM, live_from=self._live_from):
+                if not core.advance(until, room, live_from=self._live_from):
                     self.more = True
                     break
                 next_due = core.next_due
@@ -203,10 +185,11 @@ class Pipeline:
                 taken[kind] = taken.get(kind, 0) + 1
             done += 1
         flood.good(done - judged)
+        self._busiest.look(ready, done, emitter.now)
         if self.more:
             self.merge.put_back(ready, done)
         else:
-            self.more = not core.advance(min(self.merge.reached, wall + 1), ROOM, live_from=self._live_from)
+            self.more = not core.advance(min(self.merge.reached, wall + 1), room, live_from=self._live_from)
         return self._outcome(dead, taken)
 
     def _outcome(self, dead: list[DeadLetter], taken: dict[type, int]) -> Outcome:

@@ -11,10 +11,10 @@ from uuid import uuid4
 
 from agents.core import Core
 from streams.clock import Clock
+from streams.flood import FloodGuard
 from streams.mark import Mark
 from streams.messages import Headers
 from streams.metrics import Metrics
-from streams.pipeline import FloodGuard
 from streams.settings import Settings
 from streams.status import Status
 
@@ -104,6 +104,8 @@ class Means:
     status: Status
     topic_ids: Mapping[str, str] = field(default_factory=dict)
     """By source, as streams.mark.Mark has them."""
+    retention: Mapping[str, int] = field(default_factory=dict)
+    """By topic: how long it keeps events, in ms; without those that keep them for ever, or of which nobody knows."""
     epochs: Iterator[int] = field(default_factory=lambda: count(1))
     """Names of seeks."""
     new_token: Callable[[], str] = lambda: uuid4().hex

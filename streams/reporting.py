@@ -2,9 +2,13 @@
 
 import logging
 from collections.abc import Mapping
+from math import inf
 
+from streams.batch import Batch
+from streams.excess import Excess
 from streams.metrics import Metrics
 from streams.pipeline import Outcome, Pipeline
+from streams.retention import Unread
 from streams.settings import Settings
 from streams.status import PartitionStatus, Status
 
@@ -14,11 +18,18 @@ log = logging.getLogger(__name__)
 class Report:
     """Kept by the partition; nothing is decided by it."""
 
-    def __init__(self, number: int, settings: Settings, metrics: Metrics, status: Status) -> None:
+    def __init__(
+        self, number: int, settings: Settings, metrics: Metrics, status: Status, retention: Mapping[str, int]
+    ) -> None:
+        """`retention`: of topics, in ms, where the brokers tell."""
         self._number, self._label = number, str(number)
         self._topics = settings.sources
         self._timed = settings.clock == "wall"
         self._metrics, self._status = metrics, status
+        self._unread = {
+            topic: Unread(f"{topic}[{number}]", retention[topic]) for topic in self._topics if topic in retention
+        }
+        self._excess = Excess(number, metrics.bounds)
 
     def restoring(self) -> None:
         """Its state is being read back."""
@@ -35,7 +46,7 @@ class Report:
 
     def live(self, pipeline: Pipeline) -> None:
         """It takes events from now on."""
-        self._progress().live(None, 0)
+        self._progress().live()
         self.holds(pipeline)
 
     def failed(self) -> None:
@@ -44,8 +55,14 @@ class Report:
         self._metrics.live.labels(self._label).set(0)
         self.restoring()
 
-    def ends(self, pipeline: Pipeline, ends: Mapping[str, tuple[int, int]]) -> None:
-        """The sources end there (Intake.ends): how far is it behind?"""
+    def fetched(self, batch: Batch) -> None:
+        """It has got these records."""
+        for topic, span in batch.spans.items():
+            if topic in self._unread and span.sent is not None and span.start is not None:
+                self._unread[topic].fetched(span.start, span.end, span.sent)
+
+    def ends(self, pipeline: Pipeline, ends: Mapping[str, tuple[int, int]], wall: int) -> None:
+        """The sources end there (Intake.ends), and it is `wall`, epoch ms: how far is it behind?"""
         lags, taken = 0, 0
         for topic, feed in zip(self._topics, pipeline.merge.feeds, strict=True):
             if topic in ends:
@@ -53,8 +70,12 @@ class Report:
                 lag = max(0, ends[topic][0] - position)
                 self._metrics.lag.labels(topic, self._label).set(lag)
                 lags, taken = lags + lag, taken + position
+                if topic in self._unread:
+                    self._unread[topic].look(position, lag, wall)
+                    self._metrics.retention_left.labels(topic, self._label).set(self._unread[topic].left / 1000)
         if len(ends) == len(self._topics):
-            self._progress().live(lags, taken)
+            left = self._progress().is_behind(lags, taken)
+            self._metrics.catch_up.labels(self._label).set(inf if left is None else left)
 
     def durable(self, pipeline: Pipeline, outcome: Outcome, seconds: float) -> None:
         """A batch is durable, after so many seconds."""
@@ -64,6 +85,7 @@ class Report:
         for why, count in pipeline.core.counts.items():
             metrics.unchanged.labels(why).inc(count)
         pipeline.core.counts.clear()
+        self._excess.tell(pipeline.core.notices.take())
         metrics.reached.labels(self._label).set(outcome.now / 1000)
 
     def holds(self, pipeline: Pipeline) -> None:
@@ -71,6 +93,7 @@ class Report:
         metrics = self._metrics
         metrics.customers.labels(self._label).set(len(pipeline.core.states))
         metrics.waiting.labels(self._label).set(pipeline.merge.waiting)
+        metrics.waiting_bytes.labels(self._label).set(pipeline.merge.weigh())
         metrics.live.labels(self._label).set(1)
 
     def gone(self) -> None:

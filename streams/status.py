@@ -1,49 +1,41 @@
 """What the worker's health endpoints tell."""
 
 import time
-from collections import deque
 from typing import Any
 
-_RATE_SECONDS = 10.0
-"""Over how long a partition's speed is measured, at least."""
+from streams.catchup import CatchUp
 
 
 class PartitionStatus:
     """How far one partition number is. Kept by the event loop, read by the endpoints' thread."""
 
     def __init__(self) -> None:
-        self.phase = "restoring"
-        self._lag: int | None = None
-        self._past: deque[tuple[float, int]] = deque()
+        self.restoring()
 
     def restoring(self) -> None:
         """Its state is being read back."""
-        self.phase, self._lag = "restoring", None
-        self._past.clear()
+        self.phase, self._progress = "restoring", CatchUp()
 
-    def live(self, lag: int | None, taken: int) -> None:
+    def live(self) -> None:
+        """It takes events from now on."""
+        self.phase = "live"
+
+    def is_behind(self, lag: int, taken: int) -> float | None:
         """`lag`: records of the sources that are not taken yet; `taken`: a count of those that are, from anywhere.
 
-        None: the brokers have not told yet.
+        Gives the seconds until it has caught up (CatchUp.seconds_left).
         """
-        now = time.monotonic()
-        self.phase, self._lag = "live", lag
-        past = self._past
-        if lag is None:
-            return
-        past.append((now, taken))
-        while len(past) > 2 and now - past[1][0] >= _RATE_SECONDS:
-            past.popleft()
+        self._progress.note(time.monotonic(), lag, taken)
+        return self._progress.seconds_left
 
     def report(self) -> dict[str, Any]:
-        return {"phase": self.phase, "lag": self._lag, "seconds_left": self._seconds_left()}
-
-    def _seconds_left(self) -> float | None:
-        """Until all is taken, at the speed of late; None when nobody can know."""
-        if not self._lag:
-            return None if self._lag is None else 0.0
-        (first, before), (last, after) = self._past[0], self._past[-1]
-        return round(self._lag * (last - first) / (after - before), 1) if after > before else None
+        progress = self._progress
+        left = progress.seconds_left
+        return {
+            "phase": self.phase,
+            "lag": progress.lag,
+            "seconds_left": None if left is None else round(left, 1),
+        }
 
 
 class Status:

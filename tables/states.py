@@ -8,7 +8,7 @@ durable; when that fails, the states are of no use any more and are restored ane
 from collections.abc import Iterator, Mapping
 
 from tables.customer import NEVER, Customer, pack, read_head, unpack, with_wake
-from tables.timers import Timers
+from tables.timers import Entry, Timers
 
 Change = tuple[bytes, bytes | None]
 """A customer's key and the new packed state; None: erased."""
@@ -141,4 +141,9 @@ class States:
     def adopt(self) -> None:
         """The changes are durable."""
         self._forget_batch()
-        self.timers.thin_out()
+        self.timers.thin_out(self._in_force)
+
+    def _in_force(self, entry: Entry) -> bool:
+        """A customer has one entry at the most that counts: the one of its wake."""
+        packed = self._packed.get(entry[1])
+        return packed is not None and read_head(packed)[1] == entry[0]

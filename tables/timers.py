@@ -5,6 +5,7 @@ as a heap. Setting a timer is an append, and the heap that is worked on fits int
 all timers costs twice as much with 100,000 of them.
 """
 
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
 from tables.customer import NEVER
@@ -12,16 +13,17 @@ from tables.customer import NEVER
 _BITS = 16
 """A drawer spans 2^16 ms."""
 _LEAST = 10_000
-"""Entries from which on it is worth looking for twins among them."""
+"""Entries from which on it is worth looking for such as are no longer in force."""
 
 Entry = tuple[int, bytes]
 """Due time in epoch ms, and the customer's key."""
 
 
 class Timers:
-    """Entries (due, key), taken out in order. Nothing is ever removed otherwise: who takes one out checks it.
+    """Entries (due, key), taken out in order, whether or not they are still in force: who takes one out checks it.
 
-    Twins, equal entries, are kept once at the most when there are many of them.
+    `thin_out` drops what is no longer in force once that may be most of them, so that there are never more than three
+    times as many as customers, and a few thousand besides.
     """
 
     def __init__(self, entries: list[Entry]) -> None:
@@ -70,10 +72,15 @@ class Timers:
         self._count -= 1
         return heappop(self._front)
 
-    def thin_out(self) -> None:
-        """Drop twins if there may be many: of a customer woken early again and again, with one late due time."""
+    def thin_out(self, in_force: Callable[[Entry], bool]) -> None:
+        """Drop twins, and what is not `in_force`, if there may be much of it.
+
+        Of a customer who is woken early again and again, or who is erased and comes again and again.
+        """
         if self._count > self._room:
-            self._front = sorted(set(self._front))
-            self._drawers = {number: list(set(drawer)) for number, drawer in self._drawers.items()}
+            self._front = sorted(filter(in_force, set(self._front)))
+            thinned = {number: list(filter(in_force, set(drawer))) for number, drawer in self._drawers.items()}
+            self._drawers = {number: drawer for number, drawer in thinned.items() if drawer}
+            self._order = sorted(self._drawers)
             self._count = len(self._front) + sum(map(len, self._drawers.values()))
             self._room = _LEAST + 2 * self._count

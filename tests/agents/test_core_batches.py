@@ -70,7 +70,7 @@ def test_customers_left_in_peace_fill_a_batch_too() -> None:
     counts = []
     done = False
     while not done:
-        done = shop.core.advance(day(3000), 20, live_from=NEVER)
+        done = shop.core.advance(day(399), 20, live_from=NEVER)
         before = len(shop.changelog)
         assert shop.settle() == []
         counts.append(len(shop.changelog) - before)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from tables.events import AnyEvent
-from tests.support.core import HOUR, Shop, added, cart, day, hour, in_cart, order, viewed
+from tests.support.core import HOUR, Shop, added, cart, day, erased, hour, in_cart, order, viewed
 
 
 def calls_of(work: Callable[[], Any]) -> int:
@@ -88,6 +88,18 @@ def test_customers_who_come_by_every_day_do_not_fill_the_heap() -> None:
             shop.send(added(day(number), customer=name))
         shop.wait_until(day(number, 5))
     assert len(shop.core.states.timers) < 11_000
+
+
+def test_a_customer_erased_and_back_again_and_again_does_not_fill_the_heap() -> None:
+    """Each time another far date is set, and none of the former ones counts any more."""
+    shop = Shop()
+    for number in range(40_000):
+        at = day(0) + number
+        shop.send(order(at), erased(at))
+        if number % 100 == 99:
+            shop.settle()
+            assert len(shop.core.states.timers) <= 10_000 + 100
+    assert shop.durable == {}
 
 
 def test_a_cart_of_a_hundred_thousand_products_stays_small() -> None:

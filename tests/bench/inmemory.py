@@ -14,8 +14,9 @@ import click
 
 from agents.core import Core
 from agents.rules import Rules
+from streams.flood import FloodGuard
 from streams.mark import Position
-from streams.pipeline import FloodGuard, Pipeline
+from streams.pipeline import Pipeline
 from streams.rows import RowWriter
 from streams.settings import Settings
 from tables.events import SOURCES

@@ -14,10 +14,10 @@ from aiokafka.errors import KafkaError, RebalanceInProgressError
 
 from agents.core import Core
 from streams.changelog import read_changelog
+from streams.flood import FloodGuard
 from streams.holdings import Holdings
 from streams.metrics import Metrics
 from streams.partition import Partition
-from streams.pipeline import FloodGuard
 from streams.ports import Means
 from streams.status import Status
 from tables.parameters import BUILTIN

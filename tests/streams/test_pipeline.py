@@ -4,8 +4,8 @@ import pytest
 
 from streams import pipeline
 from streams.errors import FloodError
+from streams.flood import FloodGuard
 from streams.mark import Position
-from streams.pipeline import FloodGuard
 from tables.events import CARTS, SOURCES
 from tests.support.core import added, day, encode, order
 from tests.support.pipes import KEY, Kept, Run, live, write, write_marks

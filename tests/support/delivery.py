@@ -10,9 +10,9 @@ from agents.core import Core
 from agents.rules import Rules
 from streams.batch import Batch, Span
 from streams.changelog import MARK
+from streams.flood import FloodGuard
 from streams.mark import Mark, decode_mark
 from streams.metrics import Metrics
-from streams.pipeline import FloodGuard
 from streams.ports import Means, Row
 from streams.settings import Settings
 from streams.status import Status
@@ -41,8 +41,12 @@ class Wiring:
         self.seeks: list[tuple[int, dict[str, int], int]] = []
         self.commits: list[dict[str, int]] = []
         self.released: list[int] = []
+        self.full: set[str] = set()
+        """The topics of which no more was to be fetched when a partition number was released last."""
         self.now = NOW
         self.told_ends: dict[str, int] = {}
+        self.heard = NOW
+        """When the brokers told them."""
         self.metrics, self.status = Metrics(CollectorRegistry()), Status()
         self.settings = Settings(delivery=delivery)
         self.means = Means(
@@ -129,14 +133,15 @@ class Wiring:
         self.seeks.append((number, dict(positions), epoch))
 
     def ends(self, _number: int, topics: Iterable[str]) -> dict[str, tuple[int, int]]:
-        return {topic: (self.told_ends.get(topic, 0), NOW) for topic in topics}
+        return {topic: (self.told_ends.get(topic, 0), self.heard) for topic in topics}
 
     async def commit_group(self, number: int, positions: Mapping[str, int]) -> None:
         await self.step("commit_group", number)
         self.commits.append(dict(positions))
 
-    def release(self, number: int, _full: Iterable[str], _topics: Iterable[str]) -> None:
+    def release(self, number: int, full: Iterable[str], _topics: Iterable[str]) -> None:
         self.released.append(number)
+        self.full = set(full)
 
 
 class FakeWriter:

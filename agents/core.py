@@ -18,7 +18,7 @@ from agents.handlers import Handlers
 from agents.repurchase import Repurchase
 from agents.rules import Rules
 from tables.customer import NEVER, Customer, seen_before
-from tables.events import AnyEvent, CustomerErased
+from tables.events import AnyEvent, CustomerErased, OrderCompleted
 from tables.parameters import Parameters
 from tables.states import Changes, States
 
@@ -86,6 +86,7 @@ class Core:
         if event.__class__ is CustomerErased:
             self._erase(key, customer, event)
             return self.next_due
+        due = 0
         if seen_before(customer, xxh3_64_digest(event.event_id)):
             self.counts["duplicate"] += 1
             if not self._track:
@@ -94,16 +95,18 @@ class Core:
             wake = self._handlers[event.__class__](event.customer_id, key, customer, event, at)
             if wake < customer.wake:
                 states.arm(key, customer, wake)
-        self._close(key, customer)
+            elif event.__class__ is OrderCompleted:
+                due = wake
+        self._close(key, customer, due)
         soonest, plan_by = states.timers.soonest, repurchase.plan_by
         return soonest if soonest < plan_by else plan_by  # noqa: FURB136 - min() takes four times as long
 
-    def _close(self, key: bytes, customer: Customer) -> None:
+    def _close(self, key: bytes, customer: Customer, due: int = 0) -> None:
         """Nothing more to do to the customer for now, unless it waits to be planned."""
         if key in self._repurchase.unplanned:
             self.states.hold(key, customer)
         else:
-            self.states.close(key, customer)
+            self.states.close(key, customer, due)
 
     def advance(self, until: int, room: int, *, live_from: int = 0) -> bool:
         """Fire the timers due before `until`, in order of due time.
@@ -164,7 +167,7 @@ class Core:
     def _plan(self) -> None:
         for key, customer, wake in self._repurchase.plan():
             self.states.arm(key, customer, wake)
-            self.states.close(key, customer)
+            self.states.close(key, customer, min(wake, self._carts.wake(customer)))
 
     def _erase(self, key: bytes, customer: Customer, event: CustomerErased) -> None:
         cause = {"type": "customer.erased", "event_id": event.event_id}

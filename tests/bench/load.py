@@ -45,7 +45,7 @@ def standard_load(
     encode = msgspec.json.Encoder().encode
     began = end - (count - 1) * apart
     for i in range(count):
-        customer = f"c{int(customers * draw() ** 1.5):08d}"
+        customer = customer_id(int(customers * draw() ** 1.5))
         kind = draw()
         event: dict[str, Any] = {
             "type": "",
@@ -67,6 +67,11 @@ def standard_load(
             event |= _product(within, i)
             source, event["type"] = CARTS, "product.viewed"
         yield source, customer.encode(), encode(event)
+
+
+def customer_id(number: int) -> str:
+    """The customer of this number, from 0 on; the lower, the busier."""
+    return f"c{number:08d}"
 
 
 def _product(within: Any, i: int) -> dict[str, Any]:

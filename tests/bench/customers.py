@@ -14,6 +14,7 @@ from uuid import UUID
 
 from agents.core import Core
 from agents.rules import Rules
+from tables.customer import NEVER, read_head, with_wake
 from tables.events import CARTS, PURCHASES, SOURCES, AnyEvent, CartItemAdded, OrderCompleted, OrderItem, ProductViewed
 from tables.orders import DAY
 from tables.parameters import BUILTIN
@@ -29,6 +30,9 @@ _HOUR = 60 * _MINUTE
 _BATCH = 3 * _HOUR
 """Of event time: less than a cart is left alone for, so that states are packed between the two as in a live worker."""
 _NO_LIMIT = 1 << 62
+_SPREAD = 10 * DAY
+_STRIDE = 7919 * 1009
+"""Ms; it does not divide _SPREAD, all of which is covered so."""
 _WEIGHTS = list(accumulate(n**-2.0 for n in range(1, MOST_ORDERS + 1)))
 
 Step = tuple[int, str, AnyEvent]
@@ -118,5 +122,14 @@ def packed_states(count: int, now: int, *, seed: int = SEED) -> list[bytes]:
 
 
 def everybody(packed: Sequence[bytes], customers: int) -> Iterator[Change]:
-    """A state for each customer that the standard load draws from so many."""
-    return ((customer_id(number).encode(), packed[number % len(packed)]) for number in range(customers))
+    """A state for each customer that the standard load draws from so many.
+
+    Timers lie as those of so many do: who shares a state wakes at an instant of their own, some days after it says.
+    """
+    heads = [(state, read_head(state)[1]) for state in packed]
+    for number in range(customers):
+        state, wake = heads[number % len(heads)]
+        turn = number // len(heads)
+        if turn and wake < NEVER:
+            state = with_wake(state, wake + turn * _STRIDE % _SPREAD)
+        yield customer_id(number).encode(), state

@@ -37,9 +37,12 @@ class Sent:
 
 
 def standard_load(
-    count: int, end: int, *, customers: int = CUSTOMERS, seed: int = SEED, apart: int = APART_MS
+    count: int, end: int, *, customers: int = CUSTOMERS, seed: int = SEED, apart: float = APART_MS
 ) -> Iterator[Row]:
-    """`count` events in the order of their times, `apart` ms between two, the last of them at `end` (epoch ms)."""
+    """`count` events in the order of their times, `apart` ms between two, the last of them at `end` (epoch ms).
+
+    Event number i, from 0 on, has the id `e%09d`, and the order in it `o%09d`.
+    """
     random = Random(seed)
     draw, within = random.random, random.randrange
     encode = msgspec.json.Encoder().encode
@@ -51,7 +54,7 @@ def standard_load(
             "type": "",
             "event_id": f"e{i:09d}",
             "customer_id": customer,
-            "occurred_at": began + i * apart,
+            "occurred_at": round(began + i * apart),
         }
         if kind < 0.5:
             event |= _product(within, i) | {"quantity": 1, "price": round(draw() * 80, 2)}

@@ -19,7 +19,7 @@ from agents.notices import Notices
 from agents.repurchase import Repurchase
 from agents.rules import Rules
 from tables.customer import NEVER, Customer, seen_before
-from tables.events import AnyEvent, CustomerErased
+from tables.events import AnyEvent, CustomerErased, OrderCompleted
 from tables.parameters import Parameters
 from tables.retention import BROWSING, forget, forget_at
 from tables.states import Changes, States
@@ -89,6 +89,7 @@ class Core:
         if event.__class__ is CustomerErased:
             self._erase(key, customer, event)
             return self.next_due
+        due = 0
         if seen_before(customer, xxh3_64_digest(event.event_id)):
             self.counts["duplicate"] += 1
             if not self._track:
@@ -99,16 +100,18 @@ class Core:
                 wake = at + BROWSING  # nothing of what this event brought is forgotten before
             if wake < customer.wake:
                 states.arm(key, customer, wake)
-        self._close(key, customer)
+            elif event.__class__ is OrderCompleted:
+                due = wake
+        self._close(key, customer, due)
         soonest, plan_by = states.timers.soonest, repurchase.plan_by
         return soonest if soonest < plan_by else plan_by  # noqa: FURB136 - min() takes four times as long
 
-    def _close(self, key: bytes, customer: Customer) -> None:
+    def _close(self, key: bytes, customer: Customer, due: int = 0) -> None:
         """Nothing more to do to the customer for now, unless it waits to be planned."""
         if key in self._repurchase.unplanned:
             self.states.hold(key, customer)
         else:
-            self.states.close(key, customer)
+            self.states.close(key, customer, due)
 
     def advance(self, until: int, room: int, *, live_from: int = 0) -> bool:
         """Fire the timers due before `until`, in order of due time.
@@ -175,7 +178,7 @@ class Core:
     def _plan(self) -> None:
         for key, customer, wake in self._repurchase.plan():
             self.states.arm(key, customer, min(wake, forget_at(customer)))
-            self.states.close(key, customer)
+            self.states.close(key, customer, self._wake(customer))
 
     def _erase(self, key: bytes, customer: Customer, event: CustomerErased) -> None:
         cause = {"type": "customer.erased", "event_id": event.event_id}

@@ -30,7 +30,10 @@ from tables.orders import RecentOrder, add_order, find_order
 from tables.retention import forget_at
 
 Handler = Callable[[str, bytes, Customer, Any, int], int]
-"""Applies an event; returns when what it changed is to be looked at. NEVER: no earlier than before."""
+"""Applies an event; returns when what it changed is to be looked at. NEVER: no earlier than before.
+
+Of an order: when the customer is, for whatever reason, since it answers what was armed before.
+"""
 
 
 class Handlers:
@@ -68,7 +71,7 @@ class Handlers:
     def _order_completed(self, customer_id: str, key: bytes, customer: Customer, event: OrderCompleted, at: int) -> int:
         if find_order(customer.orders, event.order_id) is not None:
             self.counts["duplicate"] += 1
-            return NEVER
+            return self.wake(customer)
         if customer.basket is not None:
             self._baskets.look(customer_id, customer, customer.basket, event, at)
         customer.basket = add_basket(customer.basket, event.total, event.currency)

@@ -44,34 +44,54 @@ def environment(settings: Settings, folder: str, metrics: str) -> dict[str, str]
 
 
 class Worker:
-    """A running worker; `with Worker(settings) as worker:` returns when it is ready. Raises BenchError."""
+    """A running worker; `with Worker(settings) as worker:` returns when it is ready. Raises BenchError.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    Several are started together by `start`, and waited for by `wait_until_ready`.
+    """
+
+    def __init__(self, settings: Settings, patience: float = _START_SECONDS) -> None:
+        self._settings, self._patience = settings, patience
         self._folder = tempfile.TemporaryDirectory(prefix="offbeat-bench-")
         self._metrics = f"127.0.0.1:{free_port()}"
         self._child: Child | None = None
-        self.ready_at = 0.0
+        self.started_at = self.ready_at = 0.0
         """Unix time."""
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Start the process, without waiting."""
+        self.started_at = time.time()
         self._child = Child(
             [sys.executable, "-m", "streams", "worker"],
             env=environment(self._settings, self._folder.name, self._metrics),
         )
-        deadline = time.monotonic() + _START_SECONDS
-        while READY not in self._child.log_tail():
-            if not self._child.alive or time.monotonic() > deadline:
-                raise BenchError(f"the worker did not become ready:\n{self._child.log_tail()}")
+
+    def wait_until_ready(self) -> None:
+        """Return when all partitions that it has are live. Raises BenchError."""
+        while READY not in self.child.log_tail():
+            if not self.child.alive or time.time() > self.started_at + self._patience:
+                raise BenchError(f"the worker did not become ready:\n{self.child.log_tail()}")
             time.sleep(0.005)
         self.ready_at = time.time()
+
+    def stop(self) -> None:
+        """End it in an orderly way; does nothing when it was not started."""
+        if self._child is not None:
+            self._child.stop()
+        self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+            self.wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.child.stop()
-        self._folder.cleanup()
+        self.stop()
 
     @property
     def child(self) -> Child:

@@ -25,7 +25,7 @@ lint: setup ## ruff and mypy, on everything
 test: lint ## lint, then every test
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-bench: setup ## throughput beside the client's limit, memory per customer
+bench: setup ## throughput beside the client's limit and other stream processors, memory per customer
 	@$(BIN)/python -m tests.bench
 
 sim: setup ## delivery under seeded faults in virtual time: make sim SEEDS=20000
@@ -42,4 +42,4 @@ lock: setup ## renew requirements.lock from pyproject.toml (needs uv)
 		--python-version 3.11 --extra demo --extra test -o requirements.lock pyproject.toml
 
 clean: ## remove what the other targets made
-	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .cache/peers build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -37,6 +37,11 @@ class Carts:
                 return max(seen[1].at, cart.since if cart else 0, cart.touched_at if cart else 0) + self._browse.after
         return NEVER
 
+    def wake_for(self, customer: Customer, product: str) -> int:
+        """The same on account of one more look at a product; NEVER: it was not looked at often enough to matter."""
+        seen = customer.viewed.get(product) if customer.viewed else None  # a late look may be forgotten already
+        return NEVER if seen is None or seen.times < self._browse.views else self.wake(customer)
+
     def _most_viewed(self, viewed: dict[str, Viewed]) -> tuple[str, Viewed] | None:
         """The product looked at last, of those looked at often enough."""
         best = None

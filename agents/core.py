@@ -19,8 +19,9 @@ from agents.notices import Notices
 from agents.repurchase import Repurchase
 from agents.rules import Rules
 from tables.customer import NEVER, Customer, seen_before
-from tables.events import AnyEvent, CustomerErased
+from tables.events import AnyEvent, CustomerErased, OrderCompleted
 from tables.parameters import Parameters
+from tables.retention import BROWSING, forget, forget_at
 from tables.states import Changes, States
 
 
@@ -89,24 +90,29 @@ class Core:
         if event.__class__ is CustomerErased:
             self._erase(key, customer, event)
             return self.next_due
+        due = 0
         if seen_before(customer, xxh3_64_digest(event.event_id)):
             self.counts["duplicate"] += 1
             if not self._track:
                 return self.next_due
         else:
             wake = self._handlers[event.__class__](event.customer_id, key, customer, event, at)
+            if wake > at + BROWSING and key not in repurchase.unplanned:
+                wake = at + BROWSING  # nothing of what this event brought is forgotten before
             if wake < customer.wake:
                 states.arm(key, customer, wake)
-        self._close(key, customer)
+            elif event.__class__ is OrderCompleted:
+                due = wake
+        self._close(key, customer, due)
         soonest, plan_by = states.timers.soonest, repurchase.plan_by
         return soonest if soonest < plan_by else plan_by  # noqa: FURB136 - min() takes four times as long
 
-    def _close(self, key: bytes, customer: Customer) -> None:
+    def _close(self, key: bytes, customer: Customer, due: int = 0) -> None:
         """Nothing more to do to the customer for now, unless it waits to be planned."""
         if key in self._repurchase.unplanned:
             self.states.hold(key, customer)
         else:
-            self.states.close(key, customer)
+            self.states.close(key, customer, due)
 
     def advance(self, until: int, room: int, *, live_from: int = 0) -> bool:
         """Fire the timers due before `until`, in order of due time.
@@ -144,6 +150,9 @@ class Core:
         if due == 0:  # planned by other rules or parameters
             self._woken += 1
             customer.wake = NEVER
+            if forget_at(customer) == 0:
+                self._drop(key, customer)
+                return
             if customer.orders is not None:
                 self._repurchase.replan(key, customer, customer.orders)
             self.states.arm(key, customer, self._wake(customer))
@@ -160,20 +169,27 @@ class Core:
             self._repurchase.fire(customer_id, customer, customer.orders, due, live_from)
         if self._carts.wake(customer) <= due:
             self._carts.fire(customer_id, customer, due)
+        if forget_at(customer) <= due and forget(customer, due):
+            self._drop(key, customer)
+            return
         customer.wake = NEVER
         self.states.arm(key, customer, self._wake(customer))
         self._close(key, customer)
 
     def _plan(self) -> None:
         for key, customer, wake in self._repurchase.plan():
-            self.states.arm(key, customer, wake)
-            self.states.close(key, customer)
+            self.states.arm(key, customer, min(wake, forget_at(customer)))
+            self.states.close(key, customer, self._wake(customer))
 
     def _erase(self, key: bytes, customer: Customer, event: CustomerErased) -> None:
         cause = {"type": "customer.erased", "event_id": event.event_id}
         for opened in customer.open:
             opened.since = 0
         self.emitter.cancel_answered(event.customer_id, customer, 0, "the customer was erased", cause)
+        self._drop(key, customer)
+
+    def _drop(self, key: bytes, customer: Customer) -> None:
+        """Nothing is remembered of the customer any more."""
         self._repurchase.forget(key)
         if customer.applied is not None:
             self._erased[key] = customer.applied

@@ -28,9 +28,13 @@ from tables.events import (
     ProductViewed,
 )
 from tables.orders import RecentOrder, add_order, find_order
+from tables.retention import forget_at
 
 Handler = Callable[[str, bytes, Customer, Any, int], int]
-"""Applies an event; returns when what it changed is to be looked at. NEVER: no earlier than before."""
+"""Applies an event; returns when what it changed is to be looked at. NEVER: no earlier than before.
+
+Of an order: when the customer is, for whatever reason, since it answers what was armed before.
+"""
 
 
 class Handlers:
@@ -60,7 +64,7 @@ class Handlers:
 
     def wake(self, customer: Customer) -> int:
         """When the customer is to be looked at next, by all that there is."""
-        wake = self._carts.wake(customer)
+        wake = min(self._carts.wake(customer), forget_at(customer))
         orders = customer.orders
         return wake if orders is None else min(wake, self._repurchase.wake(orders))
 
@@ -69,7 +73,7 @@ class Handlers:
     def _order_completed(self, customer_id: str, key: bytes, customer: Customer, event: OrderCompleted, at: int) -> int:
         if find_order(customer.orders, event.order_id) is not None:
             self.counts["duplicate"] += 1
-            return NEVER
+            return self.wake(customer)
         if customer.basket is not None:
             self._baskets.look(customer_id, customer, customer.basket, event, at)
         customer.basket = add_basket(customer.basket, event.total, event.currency)
@@ -139,7 +143,7 @@ class Handlers:
         if event.backfill or (customer.cart is not None and at < customer.cart.since):
             return NEVER
         customer.viewed = view(customer.viewed, event, at)
-        return self._carts.wake(customer)
+        return self._carts.wake_for(customer, event.product_id)
 
     # -- customers
 

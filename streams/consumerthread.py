@@ -31,6 +31,8 @@ HEARTBEAT_MS = 500
 """How often the group is asked at least: only so does a worker hear that another one has left, or wants to join."""
 LOOK_SECONDS = 0.5
 """How often the group is looked after."""
+ENDS_SECONDS = 5.0
+"""How often it is asked how far sources go of which nothing is fetched."""
 METADATA_MS = 10_000
 """How old may be what is known of the topics: partitions that are added are noticed no later."""
 CONNECT_SECONDS = 1.0
@@ -91,6 +93,29 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
             await self.sleep(LOOK_SECONDS)
             if self._consumer is not None:
                 self._watch.look(self._consumer)
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _look_at_ends(self) -> None:
+        while not self.should_stop:
+            await self.sleep(ENDS_SECONDS)
+            if self._consumer is not None:
+                with suppress(KafkaError):
+                    await self._ask_ends(self._consumer)
+
+    async def _ask_ends(self, consumer: AIOKafkaConsumer) -> None:
+        """Where sources end of which nothing is fetched, since they are full or at work: how far they are behind.
+
+        When the broker said so stays as it was: what was fetched since is no more complete for it.
+        """
+        assignment = consumer._subscription.subscription.assignment  # noqa: SLF001 - no public way
+        if assignment is None:
+            return
+        late = time.time() * 1000 - ENDS_SECONDS * 1000
+        states = {key: assignment.state_value(key) for key in assignment.tps & self._next.keys()}
+        asked = {key: state for key, state in states.items() if state is not None and (state.timestamp or late) < late}
+        if asked:
+            for key, end in (await consumer.end_offsets(list(asked))).items():
+                asked[key].highwater = max(asked[key].highwater or 0, end)
 
     def _create_worker_consumer(self, _transport: Any) -> AIOKafkaConsumer:
         settings: Settings = self.app.offbeat_settings

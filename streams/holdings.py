@@ -17,6 +17,8 @@ from tables.customer import StateError
 
 PATIENCE = 0.1
 """Seconds that all wait for one that fires what is due."""
+Resume = Callable[[set[int]], Awaitable[None]]
+"""Makes the records of these partition numbers flow."""
 
 
 class Holdings:
@@ -63,29 +65,27 @@ class Holdings:
         """The group has assigned anew."""
         self.granted = generation
 
-    async def take_over(self, numbers: set[int], generation: int, resume: Callable[[], Awaitable[None]]) -> bool:
-        """Hold these numbers, let `resume` make the records flow, and take events.
+    async def take_over(self, numbers: set[int], generation: int, resume: Resume) -> bool:
+        """Hold these numbers and take events of them: of those that are kept at once, while others are read back.
 
         False: the assignment was revoked meanwhile. When it is cancelled, nothing new is held.
         """
-        await self._assign(numbers, generation)
-        if self.granted != generation:
+        kept = await self._keep(numbers, generation)
+        if not await self._start(kept, generation, resume):
             return False
-        await resume()
-        for partition in list(self.held.values()):
-            if self.granted != generation:
-                return False
-            await partition.start()  # seeking comes last: what a stopped flow drops must not have been fetched after it
-        return True
+        await self._open([self._new_partition(number) for number in sorted(numbers - kept)])
+        self._generation = generation
+        return await self._start(numbers - kept, generation, resume)
 
-    async def _assign(self, numbers: set[int], generation: int) -> None:
+    async def _keep(self, numbers: set[int], generation: int) -> set[int]:
+        """Drop what is not among `numbers`, or may have been somebody else's meanwhile; the numbers that are left."""
         # nobody else can have opened a partition that is ours in two consecutive generations
         following = self._generation is not None and generation == self._generation + 1
-        kept = {number for number, partition in self.held.items() if following and partition.pipeline is not None}
-        await asyncio.gather(*(self._drop(self.held[number]) for number in self.held.keys() - (kept & numbers)))
-        if self.granted != generation:
-            return  # what would be opened now, nobody would drain
-        new = [self._new_partition(number) for number in sorted(numbers - self.held.keys())]
+        settled = {number for number, partition in self.held.items() if following and partition.pipeline is not None}
+        await asyncio.gather(*(self._drop(self.held[number]) for number in self.held.keys() - (settled & numbers)))
+        return set(self.held)
+
+    async def _open(self, new: list[Partition]) -> None:
         self.held.update((partition.number, partition) for partition in new)
         opening = [asyncio.create_task(self._guarded(partition, partition.open)) for partition in new]
         try:
@@ -97,7 +97,17 @@ class Holdings:
             for partition in new:
                 await self._drop(partition)
             raise
-        self._generation = generation
+
+    async def _start(self, numbers: set[int], generation: int, resume: Resume) -> bool:
+        """Take events of these numbers. False: the assignment was revoked, and nothing more is to be begun."""
+        if self.granted == generation and numbers:
+            await resume(numbers)
+        for number in sorted(numbers):
+            if self.granted != generation:
+                return False
+            if number in self.held:
+                await self.held[number].start()  # seeks last: what a stopped flow drops must not come after it
+        return self.granted == generation
 
     async def _drop(self, partition: Partition) -> None:
         if self.held.get(partition.number) is partition:

@@ -10,6 +10,8 @@ _THEIRS = ("kafka", "aiokafka", "faust", "mode", "asyncio")
 _OURS_OF_MODE = ("streams.transport", "streams.recovery")
 """What subclasses Faust's services logs each of their steps under its own name."""
 QUIET_SECONDS = 60.0
+_KINDS = 1_000
+"""Errors that are told apart; some libraries put what differs into the text itself."""
 
 
 def set_up_logging(level: str) -> None:
@@ -55,5 +57,9 @@ class OnceAMinute(logging.Filter):
         key, now = (record.name, str(record.msg)), time.monotonic()
         if now - self._passed.get(key, -QUIET_SECONDS) < QUIET_SECONDS:
             return False
+        if len(self._passed) >= _KINDS:
+            self._passed = {kind: at for kind, at in self._passed.items() if now - at < QUIET_SECONDS}
+            if len(self._passed) >= _KINDS:
+                return False
         self._passed[key] = now
         return True

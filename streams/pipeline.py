@@ -130,7 +130,7 @@ class Pipeline:
                     frontier = at
                 if frontier < self._live_from and not found.backfill:
                     self._live_from = frontier
-                if isinstance(found, TimeMark):
+                if type(found) is TimeMark:  # isinstance() takes three times as long
                     continue
                 event = found
                 if length > LARGE and cut_down(found):
@@ -159,6 +159,7 @@ class Pipeline:
         if wall_clock and not wall < emitter.now <= wall + SET_BACK:
             emitter.now = wall
         ready = self.merge.take()
+        taken: dict[type, int] = {}
         done = judged = 0
         next_due = core.next_due
         self.more = len(ready) > most
@@ -181,6 +182,8 @@ class Pipeline:
                 dead.append(DeadLetter(source, offset, event))
             else:
                 next_due = core.take(source, offset, key, event, at)
+                kind = event.__class__
+                taken[kind] = taken.get(kind, 0) + 1
             done += 1
         flood.good(done - judged)
         self._busiest.look(ready, done, emitter.now)
@@ -188,13 +191,13 @@ class Pipeline:
             self.merge.put_back(ready, done)
         else:
             self.more = not core.advance(min(self.merge.reached, wall + 1), room, live_from=self._live_from)
-        return self._outcome(dead, Counter([entry[6].__class__ for entry in ready[:done]]))
+        return self._outcome(dead, taken)
 
-    def _outcome(self, dead: list[DeadLetter], taken: Counter[type]) -> Outcome:
+    def _outcome(self, dead: list[DeadLetter], taken: dict[type, int]) -> Outcome:
         positions = {source: Position(*feed.position) for source, feed in zip(SOURCES, self.merge.feeds, strict=True)}
         if positions == self._positions:
             positions = {}
-        events = Counter({type_name(kind): count for kind, count in taken.items() if kind is not Rejected})
+        events = Counter({type_name(kind): count for kind, count in taken.items()})
         return Outcome(self.core.settle(), dead, positions, self.core.emitter.now, self._live_from, events)
 
     def done(self, outcome: Outcome) -> None:

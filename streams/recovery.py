@@ -119,9 +119,9 @@ class Recovery(recovery.Recovery):
                     "all workers of the group must read the same topics with equal partition counts",
                 )
 
-        async def resume() -> None:
+        async def resume(resumed: set[int]) -> None:
             app.flow_control.resume()
-            consumer.resume_partitions(assignment)
+            consumer.resume_partitions({tp for tp in assignment if tp.partition in resumed})
             consumer.resume_flow()
             await app._fetcher.maybe_start()  # noqa: SLF001
 

@@ -33,7 +33,7 @@ class Report:
         for topic, kept in retention.items():
             metrics.retention.labels(topic).set(kept / 1000)
         self._heard = 0
-        """When the brokers last said of all sources where they end."""
+        """When the brokers last said where sources end (`_rests`)."""
 
     def restoring(self) -> None:
         """Its state is being read back."""
@@ -89,15 +89,17 @@ class Report:
             progress = self._progress()
             left = progress.is_behind(lags, taken)
             self._metrics.catch_up.labels(self._label).set(inf if left is None else left)
-            if self._rests(lags, pipeline.merge.waiting, min(at for _, at in ends.values())):
+            if self._rests(lags, pipeline.merge.waiting, [at for _, at in ends.values()]):
                 progress.moved()
 
-    def _rests(self, lag: int, waiting: int, heard: int) -> bool:
-        """Whether it is right that nothing is made durable, by what the brokers have just said, at `heard`.
+    def _rests(self, lag: int, waiting: int, heard: list[int]) -> bool:
+        """Whether it is right that nothing is made durable, by what the brokers have said since, of each source when.
 
-        In event time whoever waits for another source does so for as long as that is silent.
+        By the wall clock they must have said of all that nothing is left. In event time whoever waits for another source
+        does so for as long as that is silent, and no more is fetched of a source that is full.
         """
-        news, self._heard = heard != self._heard, heard
+        last = min(heard) if self._timed else max(heard)
+        news, self._heard = last != self._heard, last
         return news and (lag == 0 or (waiting > 0 and not self._timed))
 
     def durable(self, pipeline: Pipeline, outcome: Outcome, seconds: float, writing: float) -> None:

@@ -4,7 +4,7 @@ Times are ISO 8601 with an offset, or epoch milliseconds; `streams.decode` turns
 major units of its currency. An event is never changed after decoding.
 """
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, final
 
 from msgspec import Meta, Struct
 
@@ -31,6 +31,7 @@ class Event(Struct, tag_field="type", kw_only=True, gc=False):
     backfill: bool = False
 
 
+@final
 class TimeMark(Struct, tag_field="type", tag="time.mark", kw_only=True, gc=False):
     """Nothing earlier follows in this partition of this topic. No customer; sent by `replay`."""
 

@@ -81,11 +81,16 @@ class States:
         """Keep an open customer decoded, until it is closed or the batch ends: somebody still refers to it."""
         self._held[key] = customer
 
-    def close(self, key: bytes, customer: Customer) -> None:
-        """Pack an open customer, whom nothing else refers to: what is done to this copy later is lost."""
+    def close(self, key: bytes, customer: Customer, due: int = 0) -> None:
+        """Pack an open customer, whom nothing else refers to: what is done to this copy later is lost.
+
+        `due`: nothing is due before it, where that is known to be later than the timer that is armed. It is what
+        becomes durable: else, after a restart, everybody who has ordered since would be woken at once, for nothing.
+        """
         if key not in self._packed and key not in self._changed:
             self._new.add(key)
-        self._packed[key] = self._changed[key] = pack(customer, self.plan)
+        packed = self._packed[key] = pack(customer, self.plan)
+        self._changed[key] = packed if due <= customer.wake else with_wake(packed, due)
         if self._held:
             self._held.pop(key, None)
 

@@ -32,12 +32,13 @@ class Timers:
         self._front: list[Entry] = []
         """A heap: what is due before the end of the drawer that was opened last."""
         self._opened = -1
-        self._drawers: dict[int, list[Entry]] = {}
-        self._order: list[int] = []
+        self._drawers = drawers = _sorted_into_drawers(entries)
+        self._order = list(drawers)
         """A heap of the numbers of the drawers."""
-        self._count = 0
-        for due, key in entries:
-            self.add(due, key)
+        heapify(self._order)
+        if self._order:
+            self.soonest = min(drawers[self._order[0]])[0]
+        self._count = len(entries)
         self._room = _LEAST + 2 * self._count
 
     def __len__(self) -> int:
@@ -84,3 +85,16 @@ class Timers:
             self._order = sorted(self._drawers)
             self._count = len(self._front) + sum(map(len, self._drawers.values()))
             self._room = _LEAST + 2 * self._count
+
+
+def _sorted_into_drawers(entries: list[Entry]) -> dict[int, list[Entry]]:
+    """As `add` does it, but without a call for each of them, and the entries stay the same objects: they are many."""
+    drawers: dict[int, list[Entry]] = {}
+    for entry in entries:
+        number = entry[0] >> _BITS
+        drawer = drawers.get(number)
+        if drawer is None:
+            drawers[number] = [entry]
+        else:
+            drawer.append(entry)
+    return drawers

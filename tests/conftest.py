@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from streams.embedded import EmbeddedBroker
 from tests.support.brokers import ApacheKafka
@@ -16,6 +17,10 @@ from tests.support.redis_server import RedisServer, program
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # tests run in the background ignore Ctrl-C, and so would what they start
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# no test is timed: on a busy machine an example may take any time
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 with warnings.catch_warnings():
     # it reads its schemas through a deprecated function of the standard library, once, when it is first imported

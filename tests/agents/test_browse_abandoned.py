@@ -3,6 +3,7 @@
 import pytest
 
 from agents.decisions import iso
+from tables.cart import MAX_VIEWED
 from tables.events import AnyEvent
 from tests.support.core import Shop, added, cleared, day, hour, order, removed, viewed
 
@@ -88,3 +89,11 @@ def test_looks_before_an_order_do_not_count_after_it(shop: Shop) -> None:
     shop.send(viewed(hour(0)), order(hour(1)), viewed(hour(2)))
     shop.wait_until(day(9))
     assert "browse.abandoned" not in shop.types
+
+
+def test_a_late_look_at_one_product_too_many_is_forgotten(shop: Shop) -> None:
+    shop.send(*(viewed(hour(1) + i, f"p{i}") for i in range(MAX_VIEWED)), viewed(hour(0), "late"))
+    shop.wait_until(hour(2))
+    remembered = shop.customer().viewed
+    assert remembered is not None
+    assert sorted(remembered) == sorted(f"p{i}" for i in range(MAX_VIEWED))

@@ -8,7 +8,7 @@ import pytest
 from agents.core import Core
 from agents.decisions import Trigger
 from agents.rules import Rules
-from tables.customer import NEVER
+from tables.customer import NEVER, read_head
 from tables.events import SOURCES, AnyEvent
 from tables.orders import DAY
 from tables.parameters import BUILTIN
@@ -70,7 +70,7 @@ def test_customers_left_in_peace_fill_a_batch_too() -> None:
     counts = []
     done = False
     while not done:
-        done = shop.core.advance(day(3000), 20, live_from=NEVER)
+        done = shop.core.advance(day(399), 20, live_from=NEVER)
         before = len(shop.changelog)
         assert shop.settle() == []
         counts.append(len(shop.changelog) - before)
@@ -147,6 +147,37 @@ def test_without_offsets_in_the_state_nothing_is_kept_of_them() -> None:
     shop.send(added(day(0)))
     shop.settle()
     assert shop.customer().applied is None
+
+
+@pytest.mark.parametrize("orders", [1, 2, 5])
+@pytest.mark.parametrize("again", [False, True])
+def test_after_a_restart_an_order_has_nobody_woken_for_nothing(orders: int, again: bool) -> None:
+    """The timer of the cart that it empties is not looked at before it is due: what is durable knows better."""
+    shop = Shop()
+    for number in range(orders):
+        at = day(7 * number)
+        shop.wait_until(at)
+        shop.send(added(at), order(at + MINUTE, order_id=f"o{number}"))
+    if again:
+        shop.send(order(at + 2 * MINUTE, order_id=f"o{number}"))
+    assert shop.core.next_due == at + Rules().cart_abandoned.after
+    shop.settle()
+    known = shop.orders()
+    looked_at = min(due for due in (known.due_at, known.overdue_at) if due)
+    assert read_head(shop.durable[b"ann"])[1] == looked_at
+    shop.restart()
+    shop.wait_until(looked_at - 1)
+    assert shop.types == []
+    shop.wait_until(looked_at)
+    assert len(shop.types) == 1
+
+
+def test_what_comes_after_an_order_is_looked_at_in_time() -> None:
+    shop = Shop()
+    shop.send(added(day(0)), order(day(0) + MINUTE), added(day(0) + 2 * MINUTE))
+    shop.restart()
+    shop.wait_until(day(0) + 2 * MINUTE + Rules().cart_abandoned.after)
+    assert shop.types == ["cart.abandoned"]
 
 
 # --- bounds ----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""`make bench`: the worker beside the client's limit, on the embedded broker and, with Java, on Apache Kafka."""
+"""`make bench`: the worker beside the client's limit and its peers, on the embedded broker and on Apache Kafka."""
 
 import logging
 import sys
@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -15,9 +16,13 @@ from streams.embedded import BrokerStartError, EmbeddedBroker
 from streams.settings import Settings
 from streams.topics import BrokerError, create
 from tests.bench.cdnow import backtest_seconds
-from tests.bench.load import APART_MS, SEED, produce, standard_load
-from tests.bench.measure import limit, run
-from tests.bench.report import Report, Side, lines_of, machine
+from tests.bench.load import APART_MS, SEED, Row, standard_load
+from tests.bench.measure import Run, limit, run
+from tests.bench.peers.catalog import SYSTEMS, Peer, UnknownPeerError, peers_named
+from tests.bench.peers.contest import Contest, made
+from tests.bench.report import Report, lines_of, machine
+from tests.bench.rounds import Side, comparison
+from tests.bench.topics import remove_topics
 from tests.bench.worker import BenchError
 from tests.support.brokers import ApacheKafka
 from tests.support.maven import available
@@ -32,6 +37,9 @@ class _Place:
     modes: tuple[str, ...]
     session: int
     """Session time-out, ms."""
+    peers: list[Peer]
+    missing: list[str]
+    """Why further peers are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +48,31 @@ class _Load:
     apart: int
     seed: int
 
+    def rows(self, end: int) -> Iterator[Row]:
+        """`end`: when the last event is, epoch ms."""
+        return standard_load(self.events, end, seed=self.seed, apart=self.apart)
+
+
+class _Names(click.ParamType):
+    """Names of peers, as `--peers` takes them."""
+
+    name = "names"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> list[Peer]:
+        """Exit code 2 and one line when there is no such peer."""
+        try:
+            return list(peers_named(value))
+        except UnknownPeerError as error:
+            self.fail(str(error), param, ctx)
+
 
 def _say(text: str) -> None:
     click.echo(f"  {text}", err=True)
 
 
-def _places(chosen: str) -> Iterator[_Place]:
+def _places(chosen: str, peers: list[Peer]) -> Iterator[_Place]:
     if chosen in ("embedded", "all"):
-        yield _Place("embedded broker (Tansu)", EmbeddedBroker(), ("at_least_once",), 1_000)
+        yield _Place("embedded broker (Tansu)", EmbeddedBroker(), ("at_least_once",), 1_000, [], [])
     if chosen in ("kafka", "all"):
         if reason := available():
             if chosen == "kafka":
@@ -55,25 +80,33 @@ def _places(chosen: str) -> Iterator[_Place]:
             _say(f"without Apache Kafka: {reason}")
         else:
             kafka = ApacheKafka()
-            yield _Place(f"Apache Kafka {kafka.version}", kafka, ("exactly_once", "at_least_once"), 10_000)
+            if peers:
+                _say("peers' programs: at first use they are fetched and built")
+            found = made(peers)
+            yield _Place(f"Apache Kafka {kafka.version}", kafka, ("exactly_once", "at_least_once"), 10_000, *found)
 
 
 def _measure(place: _Place, load: _Load, rounds: int) -> Side:
     with place.broker as broker:
         settings = Settings(brokers=broker.address, session_timeout=place.session)
         create(settings)
-        events = load.events
-        _say(f"{place.name}: producing {events:,} events")
-        sent = produce(settings, standard_load(events, round(time.time() * 1000), seed=load.seed, apart=load.apart))
-        side = Side(place.name, sent.bytes / sent.events, [], {mode: [] for mode in place.modes})
+        _say(f"{place.name}: producing {load.events:,} events")
+        contest = Contest(broker, settings, place.peers)
+        sent = contest.lay(partial(load.rows, round(time.time() * 1000)), load.events)
+        modes: dict[str, list[Run]] = {mode: [] for mode in place.modes}
+        side = Side(place.name, sent.bytes / sent.events, [], modes, contest.sides, place.missing)
         for number in range(1, rounds + 1):
-            side.limits.append(limit(settings, events))
+            side.limits.append(limit(settings, load.events))
             _say(f"round {number}: the client's limit {side.limits[-1].rate:,.0f} events/s")
             for mode in place.modes:
                 name = f"{mode.replace('_', '-')}-{number}"
                 found = run(replace(settings, delivery=mode), sent, name, recover=number == rounds)
                 side.runs[mode].append(found)
                 _say(f"round {number}: {mode} {found.rate:,.0f} events/s")
+                if isinstance(broker, ApacheKafka):
+                    remove_topics(broker.address, name)
+            for name, rate in contest.run(number):
+                _say(f"round {number}: {name} {rate:,.0f} events/s")
     return side
 
 
@@ -96,19 +129,28 @@ def _backtest() -> float | None:
 )
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="How often each is measured.")
 @click.option("--broker", type=click.Choice(["embedded", "kafka", "all"]), default="all", show_default=True)
+@click.option(
+    "--peers",
+    type=_Names(),
+    default="all",
+    show_default=True,
+    help=f"Measured beside it on Apache Kafka: all, none, or of {', '.join(SYSTEMS)}, between commas.",
+)
 @click.option("--seed", default=SEED, show_default=True, help="Another seed gives other events.")
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write every round here, too.")
-def bench(events: int, apart: int, rounds: int, broker: str, seed: int, file: Path | None) -> None:
-    """Measure the worker beside the client's limit, over the same log, in turn."""
+def bench(events: int, apart: int, rounds: int, broker: str, peers: list[Peer], seed: int, file: Path | None) -> None:
+    """Measure the worker beside the client's limit and its peers, over the same log, in turn."""
     for name in ("kafka", "aiokafka"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     where = machine()  # first: it tells how busy the machine was before
     try:
-        sides = [_measure(place, _Load(events, apart, seed), rounds) for place in _places(broker)]
+        load = _Load(events, apart, seed)
+        sides = [_measure(place, load, rounds) for place in _places(broker, peers)]
     except (BenchError, BrokerError, BrokerStartError) as error:
         click.echo(f"bench: {error}", err=True)
         sys.exit(1)
-    report = Report(where, events, sides, _backtest())
+    compared = [line for side in sides if side.peers for line in comparison(side)]
+    report = Report(where, events, sides, _backtest(), compared)
     click.echo("\n".join(lines_of(report)))
     if file is not None:
         file.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")

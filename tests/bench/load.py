@@ -37,21 +37,24 @@ class Sent:
 
 
 def standard_load(
-    count: int, end: int, *, customers: int = CUSTOMERS, seed: int = SEED, apart: int = APART_MS
+    count: int, end: int, *, customers: int = CUSTOMERS, seed: int = SEED, apart: float = APART_MS
 ) -> Iterator[Row]:
-    """`count` events in the order of their times, `apart` ms between two, the last of them at `end` (epoch ms)."""
+    """`count` events in the order of their times, `apart` ms between two, the last of them at `end` (epoch ms).
+
+    Event number i, from 0 on, has the id `e%09d`, and the order in it `o%09d`.
+    """
     random = Random(seed)
     draw, within = random.random, random.randrange
     encode = msgspec.json.Encoder().encode
     began = end - (count - 1) * apart
     for i in range(count):
-        customer = f"c{int(customers * draw() ** 1.5):08d}"
+        customer = customer_id(int(customers * draw() ** 1.5))
         kind = draw()
         event: dict[str, Any] = {
             "type": "",
             "event_id": f"e{i:09d}",
             "customer_id": customer,
-            "occurred_at": began + i * apart,
+            "occurred_at": round(began + i * apart),
         }
         if kind < 0.5:
             event |= _product(within, i) | {"quantity": 1, "price": round(draw() * 80, 2)}
@@ -67,6 +70,11 @@ def standard_load(
             event |= _product(within, i)
             source, event["type"] = CARTS, "product.viewed"
         yield source, customer.encode(), encode(event)
+
+
+def customer_id(number: int) -> str:
+    """The customer of this number, from 0 on; the lower, the busier."""
+    return f"c{number:08d}"
 
 
 def _product(within: Any, i: int) -> dict[str, Any]:

@@ -4,7 +4,6 @@ The states are those that the standard load leaves, written into a changelog und
 once, as after compaction. Then a worker starts on it; it logs how long each partition number took.
 """
 
-import asyncio
 import sys
 import time
 from collections.abc import Iterator
@@ -15,23 +14,20 @@ import click
 
 from agents.core import Core
 from agents.rules import Rules
-from streams.changelog import mark_record
 from streams.decode import decoder
 from streams.embedded import BrokerStartError
-from streams.mark import Mark, Position
-from streams.ports import Row
 from streams.settings import Settings
 from streams.topics import create
-from streams.writer import make_writer
 from tables.events import SOURCES, TimeMark
 from tables.parameters import BUILTIN
 from tables.states import Change
-from tests.bench.load import partition_of, standard_load
-from tests.bench.report import machine, spread
+from tests.bench.load import standard_load
+from tests.bench.report import machine
+from tests.bench.stored import write
+from tests.bench.table import spread
 from tests.bench.worker import BenchError, Worker
 from tests.support.brokers import ApacheKafka
 
-_BATCH = 10_000
 _LOAD = 200_000
 """Events of the standard load whose states are taken."""
 
@@ -54,26 +50,6 @@ def changes(customers: int) -> Iterator[Change]:
     return ((f"r{i:09d}".encode(), packed[i % len(packed)]) for i in islice(count(), customers))
 
 
-async def write(settings: Settings, customers: int) -> None:
-    """Fill the changelog. Raises KafkaError."""
-    nowhere = Mark({source: Position(0) for source in SOURCES}, round(time.time() * 1000))
-    waiting: list[list[Row]] = [[(*mark_record(nowhere), [])] for _ in range(settings.partitions)]
-    everywhere = {settings.changelog: settings.partitions}
-    writers = [make_writer(settings, number, everywhere) for number in range(settings.partitions)]
-    for writer in writers:
-        await writer.open()
-    for key, packed in changes(customers):
-        number = partition_of(key, settings.partitions)
-        rows = waiting[number]
-        rows.append((key, packed, []))
-        if len(rows) >= _BATCH:
-            await writers[number].write(rows, {}, {})
-            rows.clear()
-    for writer, rows in zip(writers, waiting, strict=True):
-        await writer.write(rows, {}, {})
-        await writer.close()
-
-
 @dataclass(slots=True)
 class Starts:
     """What starting anew took, time by time."""
@@ -92,7 +68,7 @@ def measure(customers: int, rounds: int) -> Starts:
     with ApacheKafka() as broker:
         settings = Settings(brokers=broker.address, session_timeout=10_000, delivery="exactly_once")
         create(settings)
-        asyncio.run(write(settings, customers))
+        write(settings, changes(customers))
         for _ in range(rounds):
             with Worker(settings) as worker:
                 states, seconds = worker.restored()

@@ -5,24 +5,14 @@ import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 
 from msgspec import Struct
 
-from tests.bench.measure import Limit, Recovery, Run
+from tests.bench.measure import Recovery, Run
+from tests.bench.rounds import Line, Side, shares
+from tests.bench.table import spread, table_of
 
 _MIB = 1 << 20
-
-
-class Side(Struct):
-    """Everything measured on one broker, round by round."""
-
-    broker: str
-    event_bytes: float
-    """Of an event's value, on the average."""
-    limits: list[Limit]
-    runs: dict[str, list[Run]]
-    """By delivery mode; a run's partner is the limit of the same round."""
 
 
 class Report(Struct):
@@ -31,6 +21,8 @@ class Report(Struct):
     sides: list[Side]
     cdnow_seconds: float | None
     """The CDNOW log through `backtest`; None: not measured."""
+    comparison: list[Line]
+    """Where peers were measured."""
 
 
 def machine() -> dict[str, str]:
@@ -56,17 +48,6 @@ def _processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if "model name" in line), platform.machine())
 
 
-def spread(values: list[float], form: str = ",.0f") -> str:
-    """Minimum, median and maximum of the rounds; one number when there was one."""
-    chosen = values if len(values) == 1 else [min(values), median(values), max(values)]
-    return " / ".join(format(value, form) for value in chosen)
-
-
-def shares(side: Side, delivery: str) -> list[float]:
-    """Of each round: the worker's speed in per cent of the client's limit."""
-    return [100 * run.rate / limit.rate for run, limit in zip(side.runs[delivery], side.limits, strict=True)]
-
-
 def lines_of(report: Report) -> list[str]:
     """The report in plain text."""
     told = ", ".join(f"{name} {value}" for name, value in report.machine.items())
@@ -74,7 +55,9 @@ def lines_of(report: Report) -> list[str]:
     for side in report.sides:
         lines += _side(side)
     if report.cdnow_seconds is not None:
-        lines.append(f"CDNOW, 69,659 orders, through backtest: {report.cdnow_seconds:.1f} s")
+        lines += [f"CDNOW, 69,659 orders, through backtest: {report.cdnow_seconds:.1f} s", ""]
+    if report.comparison:
+        lines += table_of(report.comparison)
     return lines
 
 
@@ -87,7 +70,7 @@ def _side(side: Side) -> list[str]:
     ]
     for delivery, runs in side.runs.items():
         lines += _worker(delivery, runs, shares(side, delivery))
-    return [*lines, ""]
+    return [*lines, *(f"  left out: {reason}" for reason in side.missing), ""]
 
 
 def _worker(delivery: str, runs: list[Run], share: list[float]) -> list[str]:

@@ -10,7 +10,9 @@ from streams.decode import decoder
 from tables.events import CARTS, PURCHASES, OrderCompleted, type_name
 from tests.bench.load import APART_MS, Row, partition_of, standard_load
 from tests.bench.measure import Limit, Run
-from tests.bench.report import Report, Side, lines_of, shares, spread
+from tests.bench.report import Report, lines_of
+from tests.bench.rounds import Side, shares
+from tests.bench.table import spread
 from tests.bench.worker import sum_samples
 
 END = 1_763_800_000_000
@@ -97,7 +99,7 @@ def test_a_round_is_compared_with_the_limit_of_the_same_round() -> None:
     limits = [Limit(events=1000, seconds=0.1, cpu_seconds=0.1), Limit(events=1000, seconds=0.2, cpu_seconds=0.1)]
     side = Side("a broker", 215.0, limits, {"exactly_once": [a_run(1.0), a_run(0.4)]})
     assert shares(side, "exactly_once") == pytest.approx([10.0, 50.0])
-    text = "\n".join(lines_of(Report({"date": "today"}, 1000, [side], None)))
+    text = "\n".join(lines_of(Report({"date": "today"}, 1000, [side], None, [])))
     assert "1,000 / 1,750 / 2,500  events/s" in text
     assert "10.0 / 30.0 / 50.0  % of the limit" in text
     assert "CDNOW" not in text

@@ -7,7 +7,6 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,27 +15,17 @@ from streams.child import Child
 from streams.embedded import free_port
 from streams.settings import Settings
 from streams.worker import READY
+from tests.bench.process import Use, use_of
 
 ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 120.0
 _LOOK_SECONDS = 0.5
-_TICK = os.sysconf("SC_CLK_TCK")
 _SAMPLE = re.compile(r"^(\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 _RESTORED = re.compile(r"partition \d+: (\d+) customers restored in (\d+\.\d) s")
 
 
 class BenchError(RuntimeError):
     """The measurement cannot go on; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What the process has used up to now."""
-
-    cpu_seconds: float
-    rss: int
-    """Resident memory now, bytes."""
-    peak: int
 
 
 def environment(settings: Settings, folder: str, metrics: str) -> dict[str, str]:
@@ -55,34 +44,54 @@ def environment(settings: Settings, folder: str, metrics: str) -> dict[str, str]
 
 
 class Worker:
-    """A running worker; `with Worker(settings) as worker:` returns when it is ready. Raises BenchError."""
+    """A running worker; `with Worker(settings) as worker:` returns when it is ready. Raises BenchError.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    Several are started together by `start`, and waited for by `wait_until_ready`.
+    """
+
+    def __init__(self, settings: Settings, patience: float = _START_SECONDS) -> None:
+        self._settings, self._patience = settings, patience
         self._folder = tempfile.TemporaryDirectory(prefix="offbeat-bench-")
         self._metrics = f"127.0.0.1:{free_port()}"
         self._child: Child | None = None
-        self.ready_at = 0.0
+        self.started_at = self.ready_at = 0.0
         """Unix time."""
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Start the process, without waiting."""
+        self.started_at = time.time()
         self._child = Child(
             [sys.executable, "-m", "streams", "worker"],
             env=environment(self._settings, self._folder.name, self._metrics),
         )
-        deadline = time.monotonic() + _START_SECONDS
-        while READY not in self._child.log_tail():
-            if not self._child.alive or time.monotonic() > deadline:
-                raise BenchError(f"the worker did not become ready:\n{self._child.log_tail()}")
+
+    def wait_until_ready(self) -> None:
+        """Return when all partitions that it has are live. Raises BenchError."""
+        while READY not in self.child.log_tail():
+            if not self.child.alive or time.time() > self.started_at + self._patience:
+                raise BenchError(f"the worker did not become ready:\n{self.child.log_tail()}")
             time.sleep(0.005)
         self.ready_at = time.time()
+
+    def stop(self) -> None:
+        """End it in an orderly way; does nothing when it was not started."""
+        if self._child is not None:
+            self._child.stop()
+        self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+            self.wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.child.stop()
-        self._folder.cleanup()
+        self.stop()
 
     @property
     def child(self) -> Child:
@@ -92,11 +101,7 @@ class Worker:
 
     def use(self) -> Use:
         """CPU time and memory of the process, as the kernel counts them."""
-        proc = Path("/proc") / str(self.child.pid)
-        ticks = proc.joinpath("stat").read_text().rpartition(")")[2].split()
-        status = dict(line.split(":", 1) for line in proc.joinpath("status").read_text().splitlines())
-        user, system = int(ticks[11]), int(ticks[12])
-        return Use((user + system) / _TICK, _kib(status["VmRSS"]), _kib(status["VmHWM"]))
+        return use_of(self.child.pid)
 
     def metrics(self) -> dict[str, float]:
         """Each metric, summed over its labels."""
@@ -135,7 +140,3 @@ def sum_samples(text: str) -> dict[str, float]:
     for name, value in _SAMPLE.findall(text):
         found[name] = found.get(name, 0.0) + float(value)
     return found
-
-
-def _kib(text: str) -> int:
-    return int(text.split(maxsplit=1)[0]) * 1024

@@ -42,7 +42,7 @@ class Offsets:
 
 
 class Group:
-    """Assigns the same partition number of all sources together, as Faust's assignor does.
+    """Assigns the same partition number of all sources together, as the workers' assignor does.
 
     `session`: seconds without a heartbeat after which a member is out; a rebalance waits for the others twice as long.
     """

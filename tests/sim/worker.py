@@ -201,7 +201,7 @@ class Worker:
         except Exception as exc:  # noqa: BLE001 - a worker that holds nothing must not look alive
             self._fatal(70, f"taking partitions over failed: {type(exc).__name__}: {exc}")
 
-    async def _resume(self) -> None:
+    async def _resume(self, _numbers: set[int]) -> None:
         await asyncio.sleep(0)
 
     async def _tick(self) -> None:

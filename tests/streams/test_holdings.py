@@ -29,7 +29,11 @@ class Worker:
 
     async def take_over(self, numbers: set[int], generation: int) -> bool:
         self.holdings.grant(generation)
-        return await self.holdings.take_over(numbers, generation, lambda: self.wiring.step("resume", -1))
+        return await self.holdings.take_over(numbers, generation, self._resume)
+
+    async def _resume(self, numbers: set[int]) -> None:
+        for number in sorted(numbers):
+            await self.wiring.step("resume", number)
 
     async def rebalance(self, numbers: set[int], generation: int) -> bool:
         await self.holdings.drain(3)
@@ -73,7 +77,7 @@ def test_seeking_comes_last() -> None:
         assert await worker.rebalance({0, 1}, 5)
         assert worker.live == {0, 1}
         steps = worker.wiring.taken("open", "read", "resume", "seek")
-        assert steps == ["open", "open", "read", "read", "resume", "seek", "seek"]
+        assert steps == ["open", "open", "read", "read", "resume", "resume", "seek", "seek"]
 
     virtually(scenario())
 
@@ -92,6 +96,46 @@ def test_what_stays_ours_from_one_generation_to_the_next_is_kept() -> None:
         assert [number for name, number in worker.wiring.steps if name == "close"] == [1]
         assert before.epoch != epoch  # it seeks again, to behind the batch
         assert {number: at["carts"] for number, at, _ in worker.wiring.seeks[-2:]} == {0: 1, 2: 0}
+
+    virtually(scenario())
+
+
+def test_what_is_kept_goes_on_while_others_are_read_back() -> None:
+    async def scenario() -> None:
+        worker = Worker()
+        await worker.rebalance({0}, 5)
+        await worker.holdings.drain(3)
+        read = asyncio.Event()
+        worker.wiring.plans["read"] = [read]
+        worker.wiring.steps.clear()
+        taking = background(worker.take_over({0, 1}, 6))
+        await asyncio.sleep(1)
+        assert worker.live == {0}
+        assert ("resume", 1) not in worker.wiring.steps
+        await worker.holdings.apply(worker.fetch(0))
+        assert worker.wiring.taken("write") == ["write"]
+        read.set()
+        assert await taking
+        assert worker.live == {0, 1}
+        assert [number for name, number in worker.wiring.steps if name in ("resume", "seek")] == [0, 0, 1, 1]
+
+    virtually(scenario())
+
+
+def test_a_revocation_while_others_are_read_back_stops_what_was_kept() -> None:
+    async def scenario() -> None:
+        worker = Worker()
+        await worker.rebalance({0}, 5)
+        await worker.holdings.drain(3)
+        worker.wiring.plans["read"] = [asyncio.Event()]
+        taking = background(worker.take_over({0, 1}, 6))
+        await asyncio.sleep(1)
+        await worker.holdings.drain(3)
+        assert not await taking
+        assert worker.live == set()
+        assert set(worker.holdings.held) == {0}
+        assert await worker.take_over({0, 1}, 7)
+        assert worker.live == {0, 1}
 
     virtually(scenario())
 

@@ -128,6 +128,16 @@ def test_a_quiet_topic_is_live() -> None:
     virtually(scenario())
 
 
+def test_a_partition_of_which_one_source_does_not_answer_is_frozen() -> None:
+    async def scenario() -> None:
+        watched = await Watched(Wiring()).start()
+        watched.wiring.unheard = {"purchases"}
+        told = await watched.passes(12, heard=True)
+        assert (told["phase"], told["lag"], told["lag_seconds"]) == ("frozen", 0, 12.0)
+
+    virtually(scenario())
+
+
 @pytest.mark.parametrize("lag", [0, 5])
 def test_a_partition_of_which_the_brokers_tell_no_more_is_frozen(lag: int) -> None:
     """Nothing can be concluded, whether or not there was something to do."""
@@ -185,6 +195,8 @@ def test_in_event_time_waiting_for_a_silent_source_is_no_fault() -> None:
         await watched.partition.apply(watched.wiring.fetch(3, watched.partition.epoch, count=5))
         told = await watched.passes(60, heard=True)
         assert (told["phase"], told["lag"], told["lag_seconds"]) == ("live", 5, None)  # of the others nothing came yet
+        watched.wiring.unheard = {"carts"}  # as of a source that is full
+        assert (await watched.passes(60, heard=True))["phase"] == "live"
         told = await watched.passes(60, heard=False)
         assert told["phase"] == "frozen"
 

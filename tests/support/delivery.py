@@ -47,6 +47,8 @@ class Wiring:
         self.told_ends: dict[str, int] = {}
         self.heard = NOW
         """When the brokers told them."""
+        self.unheard: set[str] = set()
+        """Topics of which they have told nothing since the beginning."""
         self.metrics, self.status = Metrics(CollectorRegistry()), Status(lambda: self.now / 1000)
         self.settings = Settings(delivery=delivery, clock=clock)
         self.means = Means(
@@ -133,7 +135,7 @@ class Wiring:
         self.seeks.append((number, dict(positions), epoch))
 
     def ends(self, _number: int, topics: Iterable[str]) -> dict[str, tuple[int, int]]:
-        return {topic: (self.told_ends.get(topic, 0), self.heard) for topic in topics}
+        return {topic: (self.told_ends.get(topic, 0), NOW if topic in self.unheard else self.heard) for topic in topics}
 
     async def commit_group(self, number: int, positions: Mapping[str, int]) -> None:
         await self.step("commit_group", number)

@@ -3,7 +3,8 @@
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -16,7 +17,20 @@ from streams.status import Status
 Respond = Callable[[str, list[tuple[str, str]]], Any]
 
 
-class _Quiet(WSGIRequestHandler):
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each request: whoever connects and asks nothing keeps nobody else from an answer."""
+
+    daemon_threads = True
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = 10.0
+    """Seconds that a client may take to ask."""
+
+    def handle(self) -> None:
+        with suppress(TimeoutError, ConnectionError):  # else their tracebacks go to standard error
+            super().handle()
+
     def log_message(self, *_args: Any, **_more: Any) -> None:
         """Requests are not worth a line each."""
 
@@ -29,7 +43,7 @@ def serve_metrics(address: str, registry: CollectorRegistry, status: Status) -> 
     """
     host, port = split_address(address)
     try:
-        server = make_server(host, port, _application(registry, status), WSGIServer, _Quiet)
+        server = make_server(host, port, _application(registry, status), _Server, _Handler)
     except OSError as exc:
         raise SettingsError(
             f"metrics: {address} cannot be listened at: {exc.strerror}; set OFFBEAT_METRICS to a free port, or empty"

@@ -95,8 +95,8 @@ class Report:
     def _rests(self, lag: int, waiting: int, heard: list[int]) -> bool:
         """Whether it is right that nothing is made durable, by what the brokers have said since, of each source when.
 
-        By the wall clock they must have said of all that nothing is left. In event time whoever waits for another source
-        does so for as long as that is silent, and no more is fetched of a source that is full.
+        By the wall clock they must have said of all that nothing is left. In event time, whoever waits for another
+        source does so for as long as that is silent, and no more is fetched of a source that is full.
         """
         last = min(heard) if self._timed else max(heard)
         news, self._heard = last != self._heard, last

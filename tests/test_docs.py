@@ -70,6 +70,8 @@ def test_every_metric_is_listed() -> None:
     rows = list(rows_of(text_of("streams/OPERATING.md"), "Metrics"))
     listed = {row[0]: (row[1], row[2]) for row in rows}
     assert len(rows) == len(listed)
+    for name, _, _, *told in rows:
+        assert all(told), f"{name}: its unit, what it means, or what to do"
     assert listed == there
 
 

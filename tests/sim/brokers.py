@@ -3,11 +3,11 @@
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from aiokafka.errors import (
     CoordinatorNotAvailableError,
-    InvalidTxnState,
     MessageSizeTooLargeError,
     NotLeaderForPartitionError,
 )
@@ -71,10 +71,7 @@ class Brokers:
 
     def commit_offsets(self, producer: Producer, offsets: Mapping[Place, int]) -> None:
         self._there("group")
-        transaction = self.coordinator.open_for(producer, None)
-        if transaction is None:
-            raise InvalidTxnState
-        self.offsets.commit(transaction, offsets)
+        self.offsets.commit(self.coordinator.verify(producer, None), offsets)
 
     def produce(self, producer: Producer, place: Place, sequence: int, rows: list[Row], taken: Taken | None) -> None:
         if self._loop.time() < self.moving["leaders"]:
@@ -83,8 +80,9 @@ class Brokers:
             self.refuse -= 1
             self._trace.see("batch refused")
             raise MessageSizeTooLargeError
-        transaction = self.coordinator.open_for(producer, place)
-        if self.logs[place].produce(transaction, producer, sequence, rows) and transaction is not None:
+        verify = partial(self.coordinator.verify, producer, place)
+        transaction = self.logs[place].produce(verify, producer, sequence, rows)
+        if transaction is not None:
             if taken is not None:
                 transaction.takes.append(taken)
             self._written(place)
@@ -112,6 +110,12 @@ class Brokers:
     def leave(self, name: str) -> None:
         self._there("group")
         self.group.leave(name)
+
+    def commit_group(self, name: str, generation: int, offsets: Mapping[Place, int]) -> None:
+        """OffsetCommit, without a transaction."""
+        self._there("group")
+        self.group.check(name, generation)
+        self.offsets.seen.update(offsets)
 
     def committed(self, place: Place) -> int | None:
         """OffsetFetch as aiokafka sends it: without waiting for what is not settled yet."""

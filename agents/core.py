@@ -22,6 +22,9 @@ from tables.events import AnyEvent, CustomerErased
 from tables.parameters import Parameters
 from tables.states import Changes, States
 
+NOTHING = (-1, -1, -1)
+"""Offsets applied of each source, before the first."""
+
 
 @dataclass(slots=True)
 class Settled:
@@ -31,6 +34,8 @@ class Settled:
     decisions: list[Decision]
     lateness: list[int]
     """Per timer that was looked at: `now` less its due time, in ms."""
+    erased: dict[bytes, list[int]]
+    """Who was erased, with the last offset applied of each source; where offsets are tracked."""
 
 
 def plan_fingerprint(rules: Rules, parameters: Parameters) -> int:
@@ -49,8 +54,10 @@ class Core:
         self.states = States(plan_fingerprint(rules, parameters))
         self.emitter = Emitter()
         self._track = track_offsets
+        self.gone: dict[bytes, list[int]] = {}
+        """The offsets of who was erased: whoever comes back under that key goes on from them."""
         self._erased: dict[bytes, list[int]] = {}
-        """The offsets of who was erased in this batch: whoever comes back under that key in it goes on from them."""
+        """Of this batch alone."""
         self._lateness: list[int] = []
         self._woken = 0
         """Customers that their timers have opened in this batch."""
@@ -78,7 +85,7 @@ class Core:
         if self._track:
             applied = customer.applied
             if applied is None:
-                customer.applied = applied = self._erased.get(key) or [-1, -1, -1]
+                customer.applied = applied = [*self.gone.get(key, NOTHING)]
             if offset <= applied[source]:
                 self.counts["repeated"] += 1
                 return self.next_due
@@ -127,9 +134,9 @@ class Core:
         self._plan()
         self._repurchase.finish()
         self._woken = 0
-        self._erased.clear()
         lateness, self._lateness = self._lateness, []
-        return Settled(self.states.changes(), self.emitter.take(), lateness)
+        erased, self._erased = self._erased, {}
+        return Settled(self.states.changes(), self.emitter.take(), lateness, erased)
 
     def adopt(self) -> None:
         """The batch is durable."""
@@ -173,5 +180,5 @@ class Core:
         self.emitter.cancel_answered(event.customer_id, customer, 0, "the customer was erased", cause)
         self._repurchase.forget(key)
         if customer.applied is not None:
-            self._erased[key] = customer.applied
+            self._erased[key] = self.gone[key] = customer.applied.copy()
         self.states.erase(key)

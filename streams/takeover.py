@@ -64,7 +64,8 @@ class Takeover:
         token = means.new_token()
         await self._writer.write([(*fence_record(token), [])], {}, {})
         core = means.new_core()
-        mark = await means.read_changelog(self._number, token, core.states.restore, self._report.read_back)
+        restore, progress = core.states.restore, self._report.read_back
+        mark = await means.read_changelog(self._number, token, restore, progress, core.gone)
         core.states.ready()
         pipeline = Pipeline(core, means.flood, wall=means.settings.clock == "wall")
         async with asyncio.timeout(STEP_SECONDS):

@@ -14,6 +14,8 @@ from tests.sim.load import DELIVERIES
 from tests.sim.planted import PLANTED
 from tests.sim.run import EVERY, first_caught, run, run_all, unseen
 
+COMING_AND_GOING = 1_000
+"""Times that workers join and leave, under load, in those runs."""
 CAUGHT_WITHIN = 300
 """Seeds; README.md tells how many each bug takes."""
 
@@ -34,6 +36,7 @@ def test_whatever_happens_the_committed_output_is_that_of_an_undisturbed_run(del
         assert not result.wrong, "\n".join([again, *result.wrong])
         seen.update(result.seen)
     assert unseen(seen, EVERY, delivery) == []
+    assert seen["a worker more"] + seen["a worker less"] > COMING_AND_GOING
 
 
 @pytest.mark.parametrize("bug", PLANTED)

@@ -25,6 +25,7 @@ AFTERMATH = 8.0
 """Seconds to go on when all is done: nothing more may come."""
 CUTS = 4
 """A source's records of one partition number come in so many pieces and a last one, which comes when all is well."""
+MOST_WORKERS = 4
 RESTART = (0.3, 3.0)
 GIVEN_UP = ("cannot be taken over", "cannot be made durable")
 """Why a worker may end with status 1; any other reason would need a person."""
@@ -150,7 +151,8 @@ class World:
         moving = self.brokers.moving
         match act.name:
             case "join":
-                if len(workers) < 4:
+                if len(workers) < MOST_WORKERS:
+                    self.trace.see("a worker more")
                     self._start_worker()
             case "rebalance":
                 self.brokers.group.shake()
@@ -173,6 +175,7 @@ class World:
             case "stop":
                 worker.stop()
             case "leave" if len(self._workers) > 1:
+                self.trace.see("a worker less")
                 self._workers.remove(worker)
                 worker.stop()
             case "freeze":

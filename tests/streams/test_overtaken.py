@@ -32,8 +32,8 @@ class Changelog:
         return self.counts(b"ann", None, tombstone_headers(applied))
 
 
-def state(applied: Sequence[int] | None) -> bytes:
-    return pack(Customer(seen=b"12345678", applied=list(applied) if applied else None, wake=NEVER), 7)
+def state(applied: Sequence[int] | None, *, wake: int = NEVER, plan: int = 7) -> bytes:
+    return pack(Customer(seen=b"12345678", applied=list(applied) if applied else None, wake=wake), plan)
 
 
 def test_a_state_that_has_seen_less_than_the_one_before_it_is_passed_over() -> None:
@@ -41,9 +41,18 @@ def test_a_state_that_has_seen_less_than_the_one_before_it_is_passed_over() -> N
     assert changelog.state(-1, 3, 5)
     assert changelog.state(-1, 4, 5)
     assert not changelog.state(-1, 3, 5)
-    assert changelog.state(-1, 4, 5)  # a timer has fired
+    assert changelog.state(-1, 4, 5)
     assert changelog.state(0, 4, 6)
     assert changelog.counts(b"bob", state((-1, 0, 0)))
+
+
+def test_a_state_of_before_its_timer_has_fired_is_passed_over() -> None:
+    changelog = Changelog()
+    assert changelog.counts(b"ann", state((1, 1, 1), wake=500))
+    assert changelog.counts(b"ann", state((1, 1, 1), wake=NEVER))
+    assert not changelog.counts(b"ann", state((1, 1, 1), wake=500))
+    assert changelog.counts(b"ann", state((1, 1, 1), wake=500, plan=8))  # other rules
+    assert changelog.counts(b"ann", state((1, 1, 2), wake=400, plan=8))
 
 
 def test_a_mark_that_is_behind_is_passed_over() -> None:

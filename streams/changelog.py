@@ -50,7 +50,7 @@ async def read_changelog(
     delivery is at_least_once. Raises `ChangelogError`, StateError. The fence, not an offset, is the end: some brokers'
     end offsets lie.
     """
-    sieve = Sieve(MARK, {} if erased is None else erased) if settings.delivery == "at_least_once" else None
+    sieve = _sieve(settings, {} if erased is None else erased)
     consumer = AIOKafkaConsumer(
         **settings.client_options(),
         group_id=None,
@@ -90,6 +90,11 @@ async def read_changelog(
     finally:
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(consumer.stop(), 5)
+
+
+def _sieve(settings: Settings, erased: MutableMapping[bytes, list[int]]) -> Sieve | None:
+    """For what may have been overtaken; with fencing nothing is."""
+    return Sieve(MARK, erased, together=settings.clock == "event") if settings.delivery == "at_least_once" else None
 
 
 def _newest(records: Iterable[Any], token: bytes) -> tuple[dict[bytes, bytes | None], bool]:

@@ -23,7 +23,9 @@ def _changelog(world: World, number: int) -> list[Kept]:
     """The records that count; in at_least_once without those that are overtaken."""
     log = world.brokers.logs[SETTINGS.changelog, number]
     records = [record for record in log.records[: log.stable] if visible(record)]
-    return records if world.settings.delivery == "exactly_once" else list(Sieve(MARK, {}).pass_on(records))
+    return (
+        records if world.settings.delivery == "exactly_once" else list(Sieve(MARK, {}, together=True).pass_on(records))
+    )
 
 
 def _messages(world: World) -> Iterator[str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from streams.changelog import FENCE, MARK
-from streams.mark import Mark, Position, encode_mark
+from streams.mark import Mark, Position, decode_mark, encode_mark
 from streams.overtaken import Sieve, tombstone_headers
 from tables.customer import NEVER, Customer, StateError, pack, read_applied
 from tables.events import SOURCES
@@ -15,12 +15,18 @@ from tests.support.pipes import Kept
 class Changelog:
     """Records as they come, and which of them count."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, together: bool = True) -> None:
         self.erased: dict[bytes, list[int]] = {}
-        self._sieve = Sieve(MARK, self.erased)
+        self.reached: list[int] = []
+        """The offsets of the last mark, as it counts."""
+        self._sieve = Sieve(MARK, self.erased, together=together)
 
     def counts(self, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()) -> bool:
-        return bool(list(self._sieve.pass_on([Kept(0, key, value, tuple(headers))])))
+        found = list(self._sieve.pass_on([Kept(0, key, value, tuple(headers))]))
+        if found and key == MARK and value != b"{":
+            positions = decode_mark(found[0].value).positions
+            self.reached = [positions[source].offset for source in SOURCES]
+        return bool(found)
 
     def state(self, *applied: int) -> bool:
         return self.counts(b"ann", state(applied))
@@ -61,6 +67,18 @@ def test_a_mark_that_is_behind_is_passed_over() -> None:
     assert not changelog.mark(4, 0, 6)
     assert changelog.mark(4, 0, 7)
     assert changelog.mark(5, 0, 7)
+
+
+@pytest.mark.parametrize(("together", "reached"), [(True, [5, 2, 7]), (False, [5, 2, 3])])
+def test_marks_that_are_ahead_of_each_other(together: bool, reached: list[int]) -> None:
+    """In event time all owners take events in one order; by the wall clock the last mark goes with the last states."""
+    changelog = Changelog(together=together)
+    assert changelog.mark(4, 1, 7)
+    assert changelog.mark(5, 2, 3)
+    assert changelog.reached == reached
+    assert changelog.mark(5, 2, 8)
+    assert changelog.reached == [5, 2, 8]
+    assert not changelog.mark(4, 2, 8)
 
 
 def test_an_erasure_overtakes_and_is_overtaken() -> None:

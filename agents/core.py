@@ -19,10 +19,13 @@ from agents.notices import Notices
 from agents.repurchase import Repurchase
 from agents.rules import Rules
 from tables.customer import NEVER, Customer, seen_before
-from tables.events import AnyEvent, CustomerErased, OrderCompleted
+from tables.events import CARTS, SOURCES, AnyEvent, CustomerErased, OrderCompleted
 from tables.parameters import Parameters
 from tables.retention import BROWSING, forget, forget_at
 from tables.states import Changes, States
+
+NOTHING = (-1, -1, -1)
+"""Offsets applied of each source, before the first."""
 
 
 @dataclass(slots=True)
@@ -33,11 +36,16 @@ class Settled:
     decisions: list[Decision]
     lateness: list[int]
     """Per timer that was looked at: `now` less its due time, in ms."""
+    erased: dict[bytes, list[int]]
+    """Who was erased, with the last offset applied of each source; where offsets are tracked."""
 
 
 def plan_fingerprint(rules: Rules, parameters: Parameters) -> int:
     """32 bits over all that due times depend on; a state planned under another value is planned anew."""
     return rules.fingerprint ^ int(parameters.fingerprint[:8], 16)
+
+
+_CARTS = SOURCES.index(CARTS)
 
 
 class Core:
@@ -51,8 +59,10 @@ class Core:
         self.states = States(plan_fingerprint(rules, parameters))
         self.emitter = Emitter()
         self._track = track_offsets
+        self.gone: dict[bytes, list[int]] = {}
+        """The offsets of who was erased: whoever comes back under that key goes on from them."""
         self._erased: dict[bytes, list[int]] = {}
-        """The offsets of who was erased in this batch: whoever comes back under that key in it goes on from them."""
+        """Of this batch alone."""
         self._lateness: list[int] = []
         self._woken = 0
         """Customers that their timers have opened in this batch."""
@@ -82,7 +92,7 @@ class Core:
         if self._track:
             applied = customer.applied
             if applied is None:
-                customer.applied = applied = self._erased.get(key) or [-1, -1, -1]
+                customer.applied = applied = [*self.gone.get(key, NOTHING)]
             if offset <= applied[source]:
                 self.counts["repeated"] += 1
                 return self.next_due
@@ -98,21 +108,24 @@ class Core:
         else:
             wake = self._handlers[event.__class__](event.customer_id, key, customer, event, at)
             if wake > at + BROWSING and key not in repurchase.unplanned:
-                wake = at + BROWSING  # nothing of what this event brought is forgotten before
+                wake = at + BROWSING if source == _CARTS else min(wake, forget_at(customer))
             if wake < customer.wake:
                 states.arm(key, customer, wake)
             elif event.__class__ is OrderCompleted:
                 due = wake
-        self._close(key, customer, due)
+        if key in repurchase.unplanned:
+            states.hold(key, customer)
+        else:
+            states.close(key, customer, due)
         soonest, plan_by = states.timers.soonest, repurchase.plan_by
         return soonest if soonest < plan_by else plan_by  # noqa: FURB136 - min() takes four times as long
 
-    def _close(self, key: bytes, customer: Customer, due: int = 0) -> None:
+    def _close(self, key: bytes, customer: Customer) -> None:
         """Nothing more to do to the customer for now, unless it waits to be planned."""
         if key in self._repurchase.unplanned:
             self.states.hold(key, customer)
         else:
-            self.states.close(key, customer, due)
+            self.states.close(key, customer)
 
     def advance(self, until: int, room: int, *, live_from: int = 0) -> bool:
         """Fire the timers due before `until`, in order of due time.
@@ -136,9 +149,9 @@ class Core:
         self._plan()
         self._repurchase.finish()
         self._woken = 0
-        self._erased.clear()
         lateness, self._lateness = self._lateness, []
-        return Settled(self.states.changes(), self.emitter.take(), lateness)
+        erased, self._erased = self._erased, {}
+        return Settled(self.states.changes(), self.emitter.take(), lateness, erased)
 
     def adopt(self) -> None:
         """The batch is durable."""
@@ -155,10 +168,10 @@ class Core:
                 return
             if customer.orders is not None:
                 self._repurchase.replan(key, customer, customer.orders)
-            self.states.arm(key, customer, self._wake(customer))
+            self.states.arm(key, customer, self._next_look(customer))
             self._close(key, customer)
             return
-        wake = self._wake(customer)
+        wake = self._next_look(customer)
         if wake > due:
             self.states.put_off(key, customer, wake)
             return
@@ -173,13 +186,19 @@ class Core:
             self._drop(key, customer)
             return
         customer.wake = NEVER
-        self.states.arm(key, customer, self._wake(customer))
+        self.states.arm(key, customer, self._next_look(customer))
         self._close(key, customer)
 
+    def _next_look(self, customer: Customer) -> int:
+        """When something of the customer is due, or to be forgotten."""
+        return min(self._wake(customer), forget_at(customer))
+
     def _plan(self) -> None:
-        for key, customer, wake in self._repurchase.plan():
-            self.states.arm(key, customer, min(wake, forget_at(customer)))
-            self.states.close(key, customer, self._wake(customer))
+        for key, customer, due in self._repurchase.plan():
+            near = customer.orders is None or due <= customer.orders.last_at + BROWSING
+            wake = due if near else min(due, forget_at(customer))
+            self.states.arm(key, customer, wake)
+            self.states.close(key, customer, min(wake, self._carts.wake(customer)))
 
     def _erase(self, key: bytes, customer: Customer, event: CustomerErased) -> None:
         cause = {"type": "customer.erased", "event_id": event.event_id}
@@ -192,5 +211,5 @@ class Core:
         """Nothing is remembered of the customer any more."""
         self._repurchase.forget(key)
         if customer.applied is not None:
-            self._erased[key] = customer.applied
+            self._erased[key] = self.gone[key] = customer.applied.copy()
         self.states.erase(key)

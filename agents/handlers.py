@@ -28,7 +28,6 @@ from tables.events import (
     ProductViewed,
 )
 from tables.orders import RecentOrder, add_order, find_order
-from tables.retention import forget_at
 
 Handler = Callable[[str, bytes, Customer, Any, int], int]
 """Applies an event; returns when what it changed is to be looked at. NEVER: no earlier than before.
@@ -63,8 +62,8 @@ class Handlers:
         }
 
     def wake(self, customer: Customer) -> int:
-        """When the customer is to be looked at next, by all that there is."""
-        wake = min(self._carts.wake(customer), forget_at(customer))
+        """When the customer is to be looked at next, by all rules that wait."""
+        wake = self._carts.wake(customer)
         orders = customer.orders
         return wake if orders is None else min(wake, self._repurchase.wake(orders))
 

@@ -73,7 +73,7 @@ class Repurchase:
 
     def replan(self, key: bytes, customer: Customer, orders: Orders) -> None:
         """The rhythm has changed. Who has no gap yet is planned at once, others together, by `plan_by`."""
-        if orders.gaps == 0:
+        if orders.occasions == 1:
             self._date(orders, *self._without_gap)
             return
         orders.due_at = orders.overdue_at = 0

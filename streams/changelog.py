@@ -6,7 +6,7 @@ and the *fence* (written by a worker that takes the partition over: reading ends
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.errors import ChangelogError
 from streams.mark import Mark, Position, decode_mark, encode_mark
+from streams.overtaken import Sieve
 from streams.records import as_parsed
 from streams.settings import Settings
 from tables.states import Change
@@ -41,12 +42,15 @@ async def read_changelog(
     token: str,
     restore: Callable[[Mapping[bytes, bytes | None]], None],
     progress: Callable[[int, int], None] = lambda _count, _left: None,
+    erased: MutableMapping[bytes, list[int]] | None = None,
 ) -> Mark | None:
     """Read partition `number` from its beginning to the fence `token`, handing the states' changes to `restore`.
 
-    `progress` hears how many records came, and about how many are left. Returns the last mark, or None. Raises
-    `ChangelogError`. The fence, not an offset, is the end: some brokers' end offsets lie.
+    `progress` hears how many records came, and about how many are left; `erased` is filled with the offsets that erased
+    customers had applied, where the delivery is at_least_once. Returns the last mark, or None. Raises `ChangelogError`,
+    StateError. The fence, not an offset, is the end: some brokers' end offsets lie.
     """
+    sieve = _sieve(settings, {} if erased is None else erased)
     consumer = AIOKafkaConsumer(
         **settings.client_options(),
         group_id=None,
@@ -69,7 +73,7 @@ async def read_changelog(
         while True:
             records = (await consumer.getmany(tp, timeout_ms=100)).get(tp, [])
             if records:
-                newest, ended = _newest(records, token.encode())
+                newest, ended = _newest(list(sieve.pass_on(records)) if sieve else records, token.encode())
                 if MARK in newest:
                     mark = _read_mark(settings, number, newest[MARK])
                 for key in [key for key in newest if key < _CUSTOMERS]:
@@ -86,6 +90,11 @@ async def read_changelog(
     finally:
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(consumer.stop(), 5)
+
+
+def _sieve(settings: Settings, erased: MutableMapping[bytes, list[int]]) -> Sieve | None:
+    """For what may have been overtaken; with fencing nothing is."""
+    return Sieve(MARK, erased, together=settings.clock == "event") if settings.delivery == "at_least_once" else None
 
 
 def _newest(records: Iterable[Any], token: bytes) -> tuple[dict[bytes, bytes | None], bool]:

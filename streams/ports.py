@@ -3,7 +3,7 @@
 Everything that waits does so on the event loop's time, so that a loop of one's own rules it.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
@@ -84,9 +84,10 @@ class ReadChangelog(Protocol):
         token: str,
         restore: Callable[[Mapping[bytes, bytes | None]], None],
         progress: Callable[[int, int], None],
+        erased: MutableMapping[bytes, list[int]],
         /,
     ) -> Awaitable[Mark | None]:
-        """Hand what there is up to the fence `token` to `restore`; the last mark.
+        """Hand what there is up to the fence `token` to `restore`, and note in `erased` who is gone; the last mark.
 
         `progress` hears how many records came, and about how many are left.
         """

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from streams.changelog import mark_record
 from streams.mark import Mark
 from streams.messages import Headers, MessageWriter
+from streams.overtaken import tombstone_headers
 from streams.pipeline import Outcome
 from streams.ports import Row
 from streams.settings import Settings
@@ -22,8 +23,9 @@ class RowWriter:
 
     def states(self, outcome: Outcome) -> Iterator[Row]:
         """Of the changelog: the states that changed, and last the mark, if positions have moved."""
+        erased = outcome.settled.erased
         for key, value in outcome.settled.changes.items():
-            yield key, value, NO_HEADERS
+            yield key, value, tombstone_headers(erased[key]) if value is None and key in erased else NO_HEADERS
         if outcome.positions:
             mark = Mark(outcome.positions, outcome.now, outcome.live_from, self._ids)
             yield *mark_record(mark), NO_HEADERS

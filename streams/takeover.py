@@ -58,13 +58,13 @@ class Takeover:
         began = loop.time()
         self._report.restoring()
         async with asyncio.timeout(STEP_SECONDS):
-            if not await means.intake.in_group():
-                raise IllegalGenerationError("the group assigns its partitions anew")
+            await self._ask_group()
         await self._writer.open()
         token = means.new_token()
         await self._writer.write([(*fence_record(token), [])], {}, {})
         core = means.new_core()
-        mark = await means.read_changelog(self._number, token, core.states.restore, self._report.read_back)
+        restore, progress = core.states.restore, self._report.read_back
+        mark = await means.read_changelog(self._number, token, restore, progress, core.gone)
         core.states.ready()
         pipeline = Pipeline(core, means.flood, wall=means.settings.clock == "wall")
         async with asyncio.timeout(STEP_SECONDS):
@@ -76,6 +76,10 @@ class Takeover:
         self._report.taken_over(len(core.states), loop.time() - began)
         return pipeline
 
+    async def _ask_group(self) -> None:
+        if not await self._means.intake.in_group():
+            raise IllegalGenerationError("the group assigns its partitions anew")
+
     async def _positions(self, mark: Mark | None, token: str) -> dict[str, Position]:
         settings, intake, number = self._means.settings, self._means.intake, self._number
         check_topics_are_those(settings, mark, self._means.topic_ids)
@@ -85,8 +89,10 @@ class Takeover:
         try:
             return go_on_from(settings, number, mark, committed, beginnings)
         except StopError:
-            # nothing is lost if a later owner has gone on since the changelog was read: then this raises FencedError
+            # nothing is lost if a later owner has gone on since the changelog was read: brokers that fence refuse
+            # this then, and of any the group says so
             await self._writer.write([(*fence_record(token), [])], {}, {})
+            await self._ask_group()
             raise
 
 

@@ -11,7 +11,7 @@ from struct import Struct as Layout
 from struct import error as LayoutError  # noqa: N812
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from tables.basket import Basket
 from tables.cart import Cart, Checkout, Viewed
@@ -69,6 +69,20 @@ class Customer(Struct, array_like=True, gc=False):
     """In memory: the due time of this customer's entry among the timers. Packed: 0, the head holds it."""
 
 
+class _Applied(Struct, array_like=True, gc=False):
+    """A customer of whom one field alone is looked at."""
+
+    seen: Raw
+    orders: Raw
+    basket: Raw
+    cart: Raw
+    checkout: Raw
+    viewed: Raw
+    open: Raw
+    profile: Raw
+    applied: list[int] | None = None
+
+
 class StateError(RuntimeError):
     """A state cannot be read by this version: stop, and run the version that wrote it or a newer one."""
 
@@ -77,6 +91,7 @@ _HEAD = Layout(">BIQ")
 HEAD_SIZE = _HEAD.size
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Customer).decode
+_decode_applied = msgspec.msgpack.Decoder(_Applied).decode
 
 
 def pack(customer: Customer, plan: int) -> bytes:
@@ -112,9 +127,22 @@ def read_head(packed: bytes) -> tuple[int, int]:
     return plan, wake
 
 
+def read_applied(packed: bytes) -> list[int] | None:
+    """The `applied` of a binary form, without decoding the rest; raises `StateError`."""
+    read_head(packed)
+    try:
+        return _decode_applied(packed[HEAD_SIZE:]).applied
+    except ValueError as exc:
+        raise StateError(f"a customer's state is damaged: {exc}") from exc
+
+
 def with_wake(packed: bytes, wake: int) -> bytes:
     """The same state with another wake time."""
-    plan, _ = read_head(packed)
+    return with_head(packed, read_head(packed)[0], wake)
+
+
+def with_head(packed: bytes, plan: int, wake: int) -> bytes:
+    """The same state with another plan and wake time."""
     return _HEAD.pack(VERSION, plan, wake) + packed[HEAD_SIZE:]
 
 

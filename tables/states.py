@@ -7,7 +7,7 @@ durable; when that fails, the states are of no use any more and are restored ane
 
 from collections.abc import Iterator, Mapping
 
-from tables.customer import NEVER, Customer, pack, read_head, unpack, with_wake
+from tables.customer import NEVER, Customer, pack, read_head, unpack, with_head, with_wake
 from tables.timers import Entry, Timers
 
 Change = tuple[bytes, bytes | None]
@@ -90,7 +90,7 @@ class States:
         if key not in self._packed and key not in self._changed:
             self._new.add(key)
         packed = self._packed[key] = pack(customer, self.plan)
-        self._changed[key] = packed if due <= customer.wake else with_wake(packed, due)
+        self._changed[key] = packed if due <= customer.wake else with_head(packed, self.plan, due)
         if self._held:
             self._held.pop(key, None)
 

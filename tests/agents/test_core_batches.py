@@ -111,6 +111,7 @@ def test_a_batch_that_comes_again_changes_nothing(seed: int) -> None:
     deliver(shop, events[:split])
     shop.settle()
     durable, reached = dict(shop.durable), shop.reached
+    tombstones = {key: [*applied] for key, applied in shop.core.gone.items()}
     deliver(shop, events[split:])
     settled = shop.core.settle()
     once = [d.message_id for d in settled.decisions]
@@ -121,11 +122,14 @@ def test_a_batch_that_comes_again_changes_nothing(seed: int) -> None:
         for states in (final, half) if number < len(settled.changes) // 2 else (final,):
             if value is None:
                 states.pop(key, None)
+                if states is half:
+                    tombstones[key] = settled.erased[key]
             else:
                 states[key] = value
     again = Shop(track=True)
     again.durable, again.reached = dict(half), reached
     again.core = again._new_core()
+    again.core.gone.update(tombstones)
     deliver(again, events[split:])
     again.settle()
     assert {key: value[13:] for key, value in again.durable.items()} == {k: v[13:] for k, v in final.items()}

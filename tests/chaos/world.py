@@ -17,8 +17,6 @@ from tests.support.workers import Deployment, deploy
 _HEAP = "300m"
 _PROPERTIES = {
     "group.min.session.timeout.ms": "1000",
-    # how late an expired transaction may be noticed
-    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
     "num.network.threads": "1",
     "num.io.threads": "2",
     "background.threads": "2",

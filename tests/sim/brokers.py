@@ -3,16 +3,19 @@
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from aiokafka.errors import (
     CoordinatorNotAvailableError,
-    InvalidTxnState,
     MessageSizeTooLargeError,
     NotLeaderForPartitionError,
 )
 
+from streams.changelog import MARK
+from streams.mark import decode_mark
 from streams.settings import Settings
+from tables.events import SOURCES
 from tests.sim.coordinator import Coordinator
 from tests.sim.group import Assignment, Group, Offsets
 from tests.sim.log import Kept, Log, Place, Producer, Row, Taken, Transaction
@@ -42,6 +45,8 @@ class Brokers:
         topics = (*settings.sources, *settings.outputs, settings.changelog)
         self.logs: dict[Place, Log] = {(topic, number): Log() for topic in topics for number in range(partitions)}
         self.coordinator = Coordinator(loop, rng, self.logs, trace.see, self._ended, self._written)
+        self.reached = self.coordinator.reached
+        """By partition number: the next source offsets after all that is durable."""
         self.group = Group(loop, partitions, settings.session_timeout / 1000, trace.see)
         self.offsets = Offsets()
         self.moving = {"transactions": 0.0, "group": 0.0, "leaders": 0.0}
@@ -71,20 +76,13 @@ class Brokers:
 
     def commit_offsets(self, producer: Producer, offsets: Mapping[Place, int]) -> None:
         self._there("group")
-        transaction = self.coordinator.open_for(producer, None)
-        if transaction is None:
-            raise InvalidTxnState
-        self.offsets.commit(transaction, offsets)
+        self.offsets.commit(self.coordinator.verify(producer, None), offsets)
 
     def produce(self, producer: Producer, place: Place, sequence: int, rows: list[Row], taken: Taken | None) -> None:
-        if self._loop.time() < self.moving["leaders"]:
-            raise NotLeaderForPartitionError
-        if self.refuse > 0:
-            self.refuse -= 1
-            self._trace.see("batch refused")
-            raise MessageSizeTooLargeError
-        transaction = self.coordinator.open_for(producer, place)
-        if self.logs[place].produce(transaction, producer, sequence, rows) and transaction is not None:
+        self._take()
+        verify = partial(self.coordinator.verify, producer, place)
+        transaction = self.logs[place].produce(verify, producer, sequence, rows)
+        if transaction is not None:
             if taken is not None:
                 transaction.takes.append(taken)
             self._written(place)
@@ -93,6 +91,15 @@ class Brokers:
         """`meant` is what a real request does not say: it is for what is counted only."""
         self._there("transactions")
         self.coordinator.end(producer, meant, commit=commit)
+
+    def send(self, place: Place, rows: list[Row]) -> None:
+        """Produce, without transactions: what comes twice is there twice."""
+        self._take()
+        self.append(place, rows)
+        if rows[-1][0] == MARK and rows[-1][1] is not None:
+            positions = decode_mark(rows[-1][1]).positions
+            at = tuple(positions[source].offset for source in SOURCES)
+            self.reached[place[1]] = max(self.reached.get(place[1], at), at)
 
     def append(self, place: Place, rows: Iterable[Row]) -> None:
         """What shops send, without transactions."""
@@ -112,6 +119,12 @@ class Brokers:
     def leave(self, name: str) -> None:
         self._there("group")
         self.group.leave(name)
+
+    def commit_group(self, name: str, generation: int, offsets: Mapping[Place, int]) -> None:
+        """OffsetCommit, without a transaction."""
+        self._there("group")
+        self.group.check(name, generation)
+        self.offsets.seen.update(offsets)
 
     def committed(self, place: Place) -> int | None:
         """OffsetFetch as aiokafka sends it: without waiting for what is not settled yet."""
@@ -151,6 +164,14 @@ class Brokers:
         return {place: self.read(place, at, limit) for place, at in positions.items()}
 
     # -- what comes of them
+
+    def _take(self) -> None:
+        if self._loop.time() < self.moving["leaders"]:
+            raise NotLeaderForPartitionError
+        if self.refuse > 0:
+            self.refuse -= 1
+            self._trace.see("batch refused")
+            raise MessageSizeTooLargeError
 
     def _there(self, part: str) -> None:
         if self._loop.time() < self.moving[part]:

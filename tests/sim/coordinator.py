@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from aiokafka.errors import ConcurrentTransactions, InvalidProducerEpoch, InvalidTxnState
+from aiokafka.errors import ConcurrentTransactions, InvalidProducerEpoch, InvalidTxnState, NotEnoughReplicasError
 
 from tests.sim.log import Log, Place, Producer, Transaction
 
@@ -96,13 +96,18 @@ class Coordinator:
         elif known.last is not commit:
             raise InvalidTxnState
 
-    def open_for(self, producer: Producer, place: Place | None) -> Transaction | None:
-        """The open transaction that a partition (None: the group) was added to."""
-        known = self._ids[self._names[producer.id]]
+    def verify(self, producer: Producer, place: Place | None) -> Transaction:
+        """The open transaction that a partition (None: the group) was added to (KIP-890).
+
+        Raises InvalidProducerEpoch, InvalidTxnState; NotEnoughReplicasError (for old clients) while one is ended.
+        """
+        known = self._known(producer)
+        if known.ending is not None:
+            raise NotEnoughReplicasError
         found = known.open
-        if found is None or found.producer != producer:
-            return None
-        return found if (found.grouped if place is None else place in found.places) else None
+        if found is None or not (found.grouped if place is None else place in found.places):
+            raise InvalidTxnState
+        return found
 
     # -- what comes of them
 

@@ -9,6 +9,8 @@ FAULTY_SECONDS = 25.0
 """From the start on; then nothing goes wrong any more."""
 SESSION, TRANSACTION = 6.0, 15.0
 """Time-outs in seconds, which freezes are measured by."""
+CHURN = 0.05
+"""Share of the runs in which workers do nothing but come and go, all the time."""
 ACTS = (
     "crash",
     "freeze",
@@ -70,9 +72,11 @@ def plan(rng: random.Random) -> Plan:
         dropped=some(0.1),
     )
     kinds = [name for name in ACTS if rng.random() < 0.4]
+    every = rng.choice((1.5, 3.0, 6.0))
+    if rng.random() < CHURN:
+        kinds, every = ["join", "leave"], every / 10
     if kinds:
         at = 0.0
-        every = rng.choice((1.5, 3.0, 6.0))
         while (at := at + rng.expovariate(1 / every)) < FAULTY_SECONDS:
             found.acts.append(Act(at, rng.choice(kinds), rng.random()))
     return found

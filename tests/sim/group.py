@@ -22,6 +22,8 @@ class _Member:
     heard: float
     joining: "list[asyncio.Future[Assignment]]" = field(default_factory=list)
     """The requests that wait for the others: more than one, if one was given up and came all the same."""
+    numbers: frozenset[int] | None = None
+    """What it has in this generation; None when it is not of it yet."""
 
 
 @dataclass(slots=True)
@@ -53,34 +55,42 @@ class Group:
         self.generation = 0
         self._loop, self._partitions, self._session, self._seen = loop, partitions, session, seen
         self._members: dict[str, _Member] = {}
+        self._leader = ""
         self._preparing = False
         self._round = 0
 
     # -- requests
 
     def join(self, name: str) -> "asyncio.Future[Assignment]":
-        """JoinGroup and SyncGroup in one: answered when all have joined."""
+        """JoinGroup and SyncGroup in one: answered when all have joined; at once for a follower that missed nothing."""
         member = self._members.get(name)
         if member is None:
             member = self._members[name] = _Member(self._loop.time())
             self._watch(name, member)
         member.heard = self._loop.time()
         answer: asyncio.Future[Assignment] = self._loop.create_future()
+        if member.numbers is not None and not self._preparing and name != self._leader:
+            answer.set_result(Assignment(self.generation, member.numbers))
+            return answer
         member.joining.append(answer)
         self._prepare()
         self._settle_if_whole()
         return answer
 
     def heartbeat(self, name: str, generation: int) -> None:
+        """Raises what `check` does, and RebalanceInProgressError."""
+        self.check(name, generation).heard = self._loop.time()
+        if self._preparing:
+            raise RebalanceInProgressError
+
+    def check(self, name: str, generation: int) -> "_Member":
         """Raises what a broker answers to one who is not, or no longer, a member of this generation."""
         member = self._members.get(name)
         if member is None:
             raise UnknownMemberIdError
         if generation != self.generation:
             raise IllegalGenerationError
-        member.heard = self._loop.time()
-        if self._preparing:
-            raise RebalanceInProgressError
+        return member
 
     def leave(self, name: str) -> None:
         """LeaveGroup."""
@@ -129,11 +139,13 @@ class Group:
         self.generation += 1
         self._seen("rebalance")
         names = sorted(self._members)
+        if self._leader not in self._members:
+            self._leader = next(iter(self._members), "")
         if len(names) > self._partitions:
             self._seen("more workers than partitions")
         for place, name in enumerate(names):
             member = self._members[name]
-            numbers = frozenset(n for n in range(self._partitions) if n % len(names) == place)
+            member.numbers = numbers = frozenset(n for n in range(self._partitions) if n % len(names) == place)
             member.heard = self._loop.time()
             for answer in member.joining:
                 answer.set_result(Assignment(self.generation, numbers))

@@ -14,6 +14,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from streams.batch import Batch, Span
 from streams.clock import Clock
 from tests.sim.brokers import Brokers
+from tests.sim.log import Place
 from tests.sim.network import Network, Trace
 
 R = TypeVar("R")
@@ -27,7 +28,7 @@ class ModelIntake:
     """The `streams.ports.Intake` of one worker.
 
     `apply` takes a fetched batch; `confirm` asks the group about this worker; `dropped` tells which share of the
-    batches is lost before they are taken, now.
+    batches is lost before they are taken, now; `commit` commits the group's offsets.
     """
 
     def __init__(
@@ -41,10 +42,12 @@ class ModelIntake:
         apply: Callable[[Batch], Awaitable[None]],
         confirm: Callable[[], Awaitable[bool]],
         dropped: Callable[[], float],
+        commit: Callable[[Mapping[Place, int]], Awaitable[None]],
     ) -> None:
         self.away = False
         self._network, self._brokers, self._trace, self._rng = network, brokers, trace, rng
         self._clock, self._topics, self._apply, self._confirm, self._dropped = clock, topics, apply, confirm, dropped
+        self._commit = commit
         self._numbers: frozenset[int] = frozenset()
         self._next: dict[int, dict[str, int]] = {}
         self._epochs: dict[int, int] = {}
@@ -95,7 +98,7 @@ class ModelIntake:
         return {topic: known[topic] for topic in topics if topic in known}
 
     async def commit_group(self, number: int, positions: Mapping[str, int], /) -> None:
-        raise NotImplementedError("transactions carry the offsets")
+        await self._commit({(topic, number): offset for topic, offset in positions.items()})
 
     def release(self, number: int, _full: Iterable[str], _topics: Iterable[str], /) -> None:
         self._busy.discard(number)

@@ -7,7 +7,7 @@ batching and delivery it does without.
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
 from zlib import crc32
@@ -37,6 +37,8 @@ STEP = (5 * MINUTE, 9 * HOUR)
 WALL = T0 + 10 * 365 * 24 * HOUR
 """The workers' clocks: the log lies years back, so that no step of a clock changes what an event is."""
 SETTINGS = Settings(clock="event", metrics="", session_timeout=6_000, dead_letter_share=1.0)
+DELIVERIES = {name: replace(SETTINGS, delivery=name) for name in ("exactly_once", "at_least_once")}
+"""The settings of each delivery."""
 RULES = Rules()
 
 Written = tuple[str, bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]

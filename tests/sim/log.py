@@ -1,15 +1,18 @@
 """One partition of a topic, as its leader keeps it: records, transactions that are open in it, fencing by epoch."""
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from aiokafka.errors import InvalidProducerEpoch, InvalidTxnState, OutOfOrderSequenceNumber
+from aiokafka.errors import InvalidProducerEpoch, OutOfOrderSequenceNumber
 
 Headers = tuple[tuple[str, bytes], ...]
 Row = tuple[bytes | None, bytes | None, Headers]
 Place = tuple[str, int]
 """Topic and partition number."""
+REMEMBERED = 5
+"""Batches of a producer that are known again when they come twice."""
 
 
 class Taken(NamedTuple):
@@ -54,6 +57,15 @@ class Kept(NamedTuple):
     control: bool = False
 
 
+@dataclass(slots=True)
+class _Known:
+    """What a partition remembers of a producer id."""
+
+    epoch: int
+    batches: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    """Sequence and length of the last ones of this epoch."""
+
+
 class Log:
     """The leader's view of one partition."""
 
@@ -61,8 +73,9 @@ class Log:
         self.records: list[Kept] = []
         self.open: dict[int, tuple[Transaction, int]] = {}
         """By producer id: the transaction that is open here, and the offset of its first record."""
-        self._epochs: dict[int, int] = {}
-        self._next: dict[Producer, int] = {}
+        self._known: dict[int, _Known] = {}
+        self._asked: dict[int, tuple[int, int]] = {}
+        """By producer id: the epoch and the lowest sequence that was asked about and is not taken yet."""
 
     @property
     def end(self) -> int:
@@ -79,31 +92,54 @@ class Log:
         for key, value, headers in rows:
             records.append(Kept(len(records), key, value, headers, transaction))
 
-    def produce(self, transaction: Transaction | None, producer: Producer, sequence: int, rows: Sequence[Row]) -> bool:
-        """A batch of a transactional producer; False for one that has come before, which is not taken twice.
+    def produce(
+        self, verify: Callable[[], Transaction], producer: Producer, sequence: int, rows: Sequence[Row]
+    ) -> Transaction | None:
+        """A batch of a transactional producer: what it was taken into; None for one that has come before.
 
-        `transaction`: that which the coordinator has open for this partition (KIP-890 verifies it). Raises
-        InvalidProducerEpoch, InvalidTxnState, OutOfOrderSequenceNumber.
+        `verify` asks the coordinator for the transaction that is open for this partition (KIP-890). Raises what that
+        does, InvalidProducerEpoch, OutOfOrderSequenceNumber.
         """
-        if producer.epoch < self._epochs.get(producer.id, 0):
-            raise InvalidProducerEpoch
-        following = self._next.get(producer, 0)
-        if sequence < following:
-            return False
-        if transaction is None:
-            raise InvalidTxnState
-        if sequence > following:
-            raise OutOfOrderSequenceNumber
-        self._next[producer] = sequence + len(rows)
-        self._epochs[producer.id] = producer.epoch
+        transaction, _ = self.open.get(producer.id, (None, 0))
+        if transaction is None or transaction.producer != producer:
+            self._ask(producer, sequence)
+            transaction = verify()
+        known = self._known.get(producer.id)
+        if known is not None and known.epoch == producer.epoch and (sequence, len(rows)) in known.batches:
+            return None
+        self._check(known, producer, sequence)
+        if known is None or known.epoch != producer.epoch:
+            known = self._known[producer.id] = _Known(producer.epoch)
+        known.batches.append((sequence, len(rows)))
+        self._asked.pop(producer.id, None)
         self.open.setdefault(producer.id, (transaction, self.end))
         self.append(rows, transaction)
-        return True
+        return transaction
+
+    def _ask(self, producer: Producer, sequence: int) -> None:
+        epoch, lowest = self._asked.get(producer.id, (-1, 0))
+        if producer.epoch > epoch or (producer.epoch == epoch and sequence < lowest):
+            self._asked[producer.id] = producer.epoch, sequence
+
+    def _check(self, known: _Known | None, producer: Producer, sequence: int) -> None:
+        if known is not None and producer.epoch < known.epoch:
+            raise InvalidProducerEpoch
+        epoch, lowest = self._asked.get(producer.id, (-1, 0))
+        if epoch == producer.epoch and sequence > lowest:
+            raise OutOfOrderSequenceNumber
+        if known is None:
+            return  # whatever its sequence
+        following = sum(known.batches[-1]) if known.epoch == producer.epoch and known.batches else 0
+        if sequence != following:
+            raise OutOfOrderSequenceNumber
 
     def mark(self, transaction: Transaction, epoch: int) -> None:
         """The end of a transaction, as a control record, by a producer's epoch or by that which fences it."""
         producer = transaction.producer.id
-        self._epochs[producer] = max(epoch, self._epochs.get(producer, 0))
+        known = self._known.get(producer)
+        if known is None or known.epoch < epoch:
+            self._known[producer] = _Known(epoch)
+        self._asked.pop(producer, None)
         self.open.pop(producer, None)
         self.records.append(Kept(self.end, None, None, (), transaction, control=True))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from aiokafka.errors import KafkaError
@@ -19,6 +19,7 @@ from streams.ports import Row
 from streams.positions import go_on_from
 from streams.takeover import Takeover
 from streams.writer import TransactionalWriter
+from tests.sim.plantedunfenced import UNFENCED
 from tests.sim.world import World
 
 Plant = Callable[[World], AbstractContextManager[object]]
@@ -186,20 +187,29 @@ def unanswered_end_asked_again(_world: World) -> AbstractContextManager[object]:
     return patch.object(TransactionalWriter, "_watch_ends", lambda _writer, _client: None)
 
 
-PLANTED: dict[str, Plant] = {
-    plant.__name__.replace("_", "-"): plant
-    for plant in (
-        failed_send_ignored,
-        read_before_fencing,
-        group_offset_trusted,
-        fenced_goes_on,
-        adopted_before_known,
-        timer_outside_transaction,
-        gap_not_seen,
-        mark_not_written,
-        mark_by_itself,
-        failed_batch_left,
-        unanswered_end_asked_again,
-    )
+class Planted(NamedTuple):
+    """A bug, and the delivery that it is a bug of."""
+
+    plant: Plant
+    delivery: str
+
+
+_EXACTLY_ONCE = (
+    failed_send_ignored,
+    read_before_fencing,
+    group_offset_trusted,
+    fenced_goes_on,
+    adopted_before_known,
+    timer_outside_transaction,
+    gap_not_seen,
+    mark_not_written,
+    mark_by_itself,
+    failed_batch_left,
+    unanswered_end_asked_again,
+)
+PLANTED: dict[str, Planted] = {
+    plant.__name__.replace("_", "-"): Planted(plant, delivery)
+    for delivery, plants in (("exactly_once", _EXACTLY_ONCE), ("at_least_once", UNFENCED))
+    for plant in plants
 }
 """By name."""

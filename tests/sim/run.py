@@ -17,36 +17,35 @@ CHUNK = 25
 """Seeds between two collections of garbage, which would take a fifth of the time if it came when it likes."""
 EVERY = 1_000
 """Seeds within which each of these is to be seen once."""
-SOMETIMES = (
+_REQUESTS = ("Produce", "OffsetFetch", "Fetch", "JoinGroup", "Heartbeat")
+_BRANCHES = (
     *ACTS,
-    *(
-        f"{request} {fate}"
-        for request in (
-            "InitProducerId",
-            "AddPartitionsToTxn",
-            "AddOffsetsToTxn",
-            "TxnOffsetCommit",
-            "Produce",
-            "EndTxn",
-            "OffsetFetch",
-            "Fetch",
-            "JoinGroup",
-            "Heartbeat",
-        )
-        for fate in ("slow", "lost", "unanswered", "late")
-    ),
     "batch refused",
-    "fenced by the coordinator",
     "fetched batch dropped",
-    "init ends an open transaction",
     "more workers than partitions",
     "rebalance",
     "session expired",
-    "slow markers",
-    "transaction timed out",
     "worker ended with 0",
     "worker ended with 75",
 )
+
+
+def _fates(*requests: str) -> list[str]:
+    return [f"{request} {fate}" for request in requests for fate in ("slow", "lost", "unanswered", "late")]
+
+
+SOMETIMES = {
+    "exactly_once": (
+        *_BRANCHES,
+        *_fates(*_REQUESTS, "InitProducerId", "AddPartitionsToTxn", "AddOffsetsToTxn", "TxnOffsetCommit", "EndTxn"),
+        "fenced by the coordinator",
+        "init ends an open transaction",
+        "slow markers",
+        "transaction timed out",
+    ),
+    "at_least_once": (*_BRANCHES, *_fates(*_REQUESTS, "OffsetCommit")),
+}
+"""By delivery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,30 +63,30 @@ class Result:
     """Its trace, if it was to be kept."""
 
 
-def run(seed: int, bug: str = "", *, keep: bool = False) -> Result:
-    """One run, with a planted bug if one is named."""
-    world = World(seed, keep=keep)
-    with PLANTED[bug](world) if bug else nullcontext():
+def run(seed: int, bug: str = "", delivery: str = "exactly_once", *, keep: bool = False) -> Result:
+    """One run, with a planted bug if one is named: then the delivery is that which the bug is of."""
+    world = World(seed, PLANTED[bug].delivery if bug else delivery, keep=keep)
+    with PLANTED[bug].plant(world) if bug else nullcontext():
         world.run()
     return Result(seed, world.trace.checksum, verdict(world), world.trace.seen, world.loop.time(), world.trace.lines)
 
 
-def run_all(seeds: Iterable[int], *, bug: str = "", jobs: int = 1) -> Iterator[Result]:
+def run_all(seeds: Iterable[int], *, bug: str = "", delivery: str = "exactly_once", jobs: int = 1) -> Iterator[Result]:
     """Runs of these seeds, in their order."""
     chunks = _chunks(seeds)
     if jobs == 1:
         for chunk in chunks:
-            yield from _run_chunk(chunk, bug)
+            yield from _run_chunk(chunk, bug, delivery)
         return
     with get_context("fork").Pool(jobs) as pool:
-        for results in pool.imap(partial(_run_chunk, bug=bug), chunks):
+        for results in pool.imap(partial(_run_chunk, bug=bug, delivery=delivery), chunks):
             yield from results
 
 
-def _run_chunk(seeds: list[int], bug: str) -> list[Result]:
+def _run_chunk(seeds: list[int], bug: str, delivery: str) -> list[Result]:
     gc.disable()
     try:
-        return [run(seed, bug) for seed in seeds]
+        return [run(seed, bug, delivery) for seed in seeds]
     finally:
         gc.enable()
         gc.collect()
@@ -104,9 +103,9 @@ def _chunks(seeds: Iterable[int]) -> Iterator[list[int]]:
         yield chunk
 
 
-def unseen(seen: Counter[str], runs: int) -> list[str]:
+def unseen(seen: Counter[str], runs: int, delivery: str = "exactly_once") -> list[str]:
     """What so many runs should have gone through and have not; nothing below `EVERY` runs."""
-    return [what for what in SOMETIMES if not seen[what]] if runs >= EVERY else []
+    return [what for what in SOMETIMES[delivery] if not seen[what]] if runs >= EVERY else []
 
 
 def first_caught(bug: str, limit: int) -> Result | None:

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.sim.load import DELIVERIES
 from tests.sim.planted import PLANTED
 from tests.sim.run import EVERY, first_caught, run, run_all, unseen
 
+COMING_AND_GOING = 1_000
+"""Times that workers join and leave, under load, in those runs."""
 CAUGHT_WITHIN = 300
 """Seeds; README.md tells how many each bug takes."""
 
@@ -25,19 +28,22 @@ def _hushed() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-def test_whatever_happens_the_committed_output_is_that_of_an_undisturbed_run() -> None:
+@pytest.mark.parametrize("delivery", DELIVERIES)
+def test_whatever_happens_the_committed_output_is_that_of_an_undisturbed_run(delivery: str) -> None:
     seen: Counter[str] = Counter()
-    for result in run_all(range(EVERY)):
-        assert not result.wrong, f"python -m tests.sim --seed {result.seed} --trace\n" + "\n".join(result.wrong)
+    for result in run_all(range(EVERY), delivery=delivery):
+        again = f"python -m tests.sim --delivery {delivery} --seed {result.seed} --trace"
+        assert not result.wrong, "\n".join([again, *result.wrong])
         seen.update(result.seen)
-    assert unseen(seen, EVERY) == []
+    assert unseen(seen, EVERY, delivery) == []
+    assert seen["a worker more"] + seen["a worker less"] > COMING_AND_GOING
 
 
 @pytest.mark.parametrize("bug", PLANTED)
 def test_a_planted_bug_is_caught(bug: str) -> None:
     caught = first_caught(bug, CAUGHT_WITHIN)
     assert caught is not None
-    assert not run(caught.seed).wrong
+    assert not run(caught.seed, delivery=PLANTED[bug].delivery).wrong
 
 
 def test_the_page_lists_the_planted_bugs() -> None:

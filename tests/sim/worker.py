@@ -5,7 +5,7 @@ What `streams.recovery` and aiokafka's group coordination do around the holdings
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import count
@@ -14,17 +14,21 @@ from aiokafka.errors import KafkaError, RebalanceInProgressError
 
 from agents.core import Core
 from streams.changelog import read_changelog
+from streams.errors import FencedError
 from streams.flood import FloodGuard
 from streams.holdings import Holdings
 from streams.metrics import Metrics
 from streams.partition import Partition
-from streams.ports import Means
+from streams.ports import Means, Writer
+from streams.settings import Settings
 from streams.status import Status
+from streams.writer import AcknowledgedWriter
 from tables.parameters import BUILTIN
 from tests.sim.brokers import Brokers
 from tests.sim.group import Assignment
 from tests.sim.intake import ModelIntake
 from tests.sim.load import RULES, SETTINGS
+from tests.sim.log import Place
 from tests.sim.loop import Loop, Machine
 from tests.sim.network import Network, Trace
 from tests.sim.parts import SteppingClock, WatchedWriter
@@ -32,6 +36,7 @@ from tests.sim.parts import SteppingClock, WatchedWriter
 PAUSE = (0.05, 0.5)
 HEARTBEATS = 5
 """In a session."""
+LOOK_SECONDS = 0.5
 STOP_SECONDS = 5.0
 METRICS = Metrics()
 
@@ -44,6 +49,7 @@ class ExitedError(BaseException):
 class Surroundings:
     """What all workers of a run share. `exited` hears of a worker's end: its status and why."""
 
+    settings: Settings
     loop: Loop
     network: Network
     brokers: Brokers
@@ -66,6 +72,9 @@ class Worker:
         self._around = around
         self._member = name
         self._generation = 0
+        self._settings = around.settings
+        self._exactly_once = self._settings.delivery == "exactly_once"
+        self._awake = around.loop.time()
         self._main: asyncio.Task[None] | None = None
         around.loop.spawn(self.machine, self._run())
 
@@ -106,23 +115,34 @@ class Worker:
             self.holdings.apply,
             self._in_group,
             around.dropped,
+            self._commit_group,
         )
 
     @cached_property
     def _means(self) -> Means:
         tokens = count(1)
         return Means(
-            settings=SETTINGS,
+            settings=self._settings,
             intake=self._intake,
-            new_writer=lambda number: WatchedWriter(number, lambda: self.holdings.held),
-            read_changelog=partial(read_changelog, SETTINGS),
-            new_core=lambda: Core(RULES, BUILTIN),
+            new_writer=self._new_writer,
+            read_changelog=partial(read_changelog, self._settings),
+            new_core=lambda: Core(RULES, BUILTIN, track_offsets=not self._exactly_once),
             flood=FloodGuard(SETTINGS.dead_letter_share),
             clock=self.clock,
             metrics=METRICS,
             status=Status(),
             new_token=lambda: f"{self.name}-{next(tokens)}",
         )
+
+    def _new_writer(self, number: int) -> Writer:
+        if self._exactly_once:
+            return WatchedWriter(number, lambda: self.holdings.held)
+        return AcknowledgedWriter(self._settings, number, {}, self._check_awake)
+
+    def _check_awake(self) -> None:
+        """As streams.groupwatch does it."""
+        if self._around.loop.time() - self._awake > SETTINGS.session_timeout / 1000:
+            raise FencedError("this process stood still")
 
     def _fatal(self, code: int, why: str) -> None:
         if self.machine.dead:
@@ -137,6 +157,7 @@ class Worker:
     async def _run(self) -> None:
         self._main = asyncio.current_task()
         ticking = asyncio.create_task(self._tick())
+        watching = asyncio.create_task(self._stay_awake())
         takeover: asyncio.Task[None] | None = None
         try:
             while True:
@@ -154,6 +175,7 @@ class Worker:
                 await self.holdings.drain(SETTINGS.session_timeout / 2000)
         finally:
             ticking.cancel()
+            watching.cancel()
             if takeover is not None:
                 takeover.cancel()
 
@@ -167,6 +189,10 @@ class Worker:
     def _heartbeat(self) -> "asyncio.Future[None]":
         around = self._around
         return around.network.call("Heartbeat", around.brokers.heartbeat, self._member, self._generation)
+
+    async def _commit_group(self, offsets: Mapping[Place, int]) -> None:
+        around = self._around
+        await around.network.call("OffsetCommit", around.brokers.commit_group, self._member, self._generation, offsets)
 
     async def _in_group(self) -> bool:
         """Whether the group says so, asked now."""
@@ -203,6 +229,16 @@ class Worker:
 
     async def _resume(self, _numbers: set[int]) -> None:
         await asyncio.sleep(0)
+
+    async def _stay_awake(self) -> None:
+        """Without transactions nobody else keeps a worker from writing that comes to again: it leaves."""
+        while not self._exactly_once:
+            try:
+                self._check_awake()
+            except FencedError as exc:
+                self._fatal(75, str(exc))
+            self._awake = self._around.loop.time()
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _tick(self) -> None:
         while True:

@@ -4,15 +4,17 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 from unittest.mock import patch
 
 from streams import changelog, partition, producing
 from tests.sim.brokers import Brokers
 from tests.sim.faults import FAULTY_SECONDS, SESSION, TRANSACTION, Act, Plan, plan
-from tests.sim.load import SETTINGS, VARIANTS, Load, load
+from tests.sim.load import DELIVERIES, SETTINGS, VARIANTS, Load, load
 from tests.sim.loop import Loop
 from tests.sim.network import Network, Trace, Weather
 from tests.sim.parts import Silent
+from tests.sim.plainproducer import PlainProducer
 from tests.sim.producer import ModelProducer
 from tests.sim.reader import ModelReader
 from tests.sim.worker import Surroundings, Worker
@@ -23,6 +25,7 @@ AFTERMATH = 8.0
 """Seconds to go on when all is done: nothing more may come."""
 CUTS = 4
 """A source's records of one partition number come in so many pieces and a last one, which comes when all is well."""
+MOST_WORKERS = 4
 RESTART = (0.3, 3.0)
 GIVEN_UP = ("cannot be taken over", "cannot be made durable")
 """Why a worker may end with status 1; any other reason would need a person."""
@@ -31,7 +34,8 @@ GIVEN_UP = ("cannot be taken over", "cannot be made durable")
 class World:
     """Everything there is in a run."""
 
-    def __init__(self, seed: int, *, keep: bool = False) -> None:
+    def __init__(self, seed: int, delivery: str = "exactly_once", *, keep: bool = False) -> None:
+        self.settings = DELIVERIES[delivery]
         self.rng = random.Random(seed)
         self.plan: Plan = plan(self.rng)
         self.load: Load = load(seed % VARIANTS, self.plan.partitions)
@@ -47,6 +51,7 @@ class World:
         self._all: list[Worker] = []
         """Those that are gone or going, too."""
         self._around = Surroundings(
+            settings=self.settings,
             loop=self.loop,
             network=self.network,
             brokers=self.brokers,
@@ -79,17 +84,21 @@ class World:
     def _connected(self) -> Iterator[None]:
         """The model's clients stand for aiokafka's."""
         with (
-            patch.object(producing, "AIOKafkaProducer", partial(ModelProducer, self.network, self.brokers)),
+            patch.object(producing, "AIOKafkaProducer", self._producer),
             patch.object(partition, "Report", Silent),
             patch.object(changelog, "AIOKafkaConsumer", partial(ModelReader, self.network, self.brokers)),
         ):
             yield
 
+    def _producer(self, **options: Any) -> ModelProducer | PlainProducer:
+        kind = ModelProducer if "transactional_id" in options else PlainProducer
+        return kind(self.network, self.brokers, **options)
+
     def _over_with_faults(self) -> bool:
         return self.loop.time() >= FAULTY_SECONDS
 
     def _done(self) -> bool:
-        return self.network.late == 0 and self.brokers.coordinator.reached == self._ends
+        return self.network.late == 0 and self.brokers.reached == self._ends
 
     # -- at the beginning, and when faults end
 
@@ -142,7 +151,8 @@ class World:
         moving = self.brokers.moving
         match act.name:
             case "join":
-                if len(workers) < 4:
+                if len(workers) < MOST_WORKERS:
+                    self.trace.see("a worker more")
                     self._start_worker()
             case "rebalance":
                 self.brokers.group.shake()
@@ -165,6 +175,7 @@ class World:
             case "stop":
                 worker.stop()
             case "leave" if len(self._workers) > 1:
+                self.trace.see("a worker less")
                 self._workers.remove(worker)
                 worker.stop()
             case "freeze":

@@ -173,6 +173,22 @@ def test_offsets_beyond_the_changelog_are_no_loss_if_a_later_owner_wrote_them(
     virtually(scenario())
 
 
+def test_without_fencing_the_group_says_whether_a_later_owner_wrote_them() -> None:
+    async def scenario() -> None:
+        wiring = Wiring("at_least_once")
+        wiring.group, wiring.member = 7, True
+        opening = background(Partition(0, wiring.means).open())
+        await asyncio.sleep(0.0035)
+        assert wiring.taken()[-1] == "read"
+        wiring.member = False
+        await asyncio.sleep(1)
+        assert not opening.done()
+        wiring.group, wiring.member = None, True
+        await opening
+
+    virtually(scenario())
+
+
 def test_a_partition_that_is_taken_away_while_it_seeks_is_not_live() -> None:
     async def scenario() -> None:
         wiring = Wiring()

@@ -31,6 +31,8 @@ _PROPERTIES = {
     "group.initial.rebalance.delay.ms": "0",
     "offsets.topic.num.partitions": "4",
     "transaction.state.log.num.partitions": "4",
+    # how late an expired transaction may be noticed
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
     "message.max.bytes": str(16 << 20),
     "replica.fetch.max.bytes": str(16 << 20),
 }

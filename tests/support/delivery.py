@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 
 from prometheus_client import CollectorRegistry
 
@@ -109,6 +109,7 @@ class Wiring:
         token: str,
         restore: Callable[[Mapping[bytes, bytes | None]], None],
         progress: Callable[[int, int], None],
+        _erased: MutableMapping[bytes, list[int]],
     ) -> Mark | None:
         await self.step("read", number)
         changes = self.changelog[number]

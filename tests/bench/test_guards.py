@@ -133,7 +133,7 @@ def test_memory_for_a_customer() -> None:
 def requests_of_a_batch(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """What is sent to the brokers for a batch of 1,000 customers and triggers in two topics, the fewest of five times.
 
-    Brokers that are still busy with the batch before are asked again.
+    Brokers that are still busy with the batch before are asked again, so that there are pauses between them.
     """
     sent: list[str] = []
     really = AIOKafkaClient.send
@@ -154,6 +154,7 @@ def requests_of_a_batch(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> 
             sent.clear()
             await writer.write(states, outputs, dict.fromkeys(settings.sources, offset))
             found.append(Counter(sent))
+            await asyncio.sleep(0.1 * offset)  # the markers of the batch before are written meanwhile
         await writer.close()
         return min(found, key=Counter.total)
 

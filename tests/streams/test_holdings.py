@@ -14,8 +14,6 @@ from streams.partition import Partition
 from tests.support.delivery import Wiring
 from tests.support.virtual import virtually
 
-HOUR = 3_600_000
-
 
 class Worker:
     """What Faust does with the holdings of a worker."""
@@ -368,21 +366,25 @@ def test_what_ends_the_worker(error: Exception, end: tuple[int, str], step: str)
 
 def test_who_hangs_while_it_fires_what_is_due_holds_nobody_up() -> None:
     async def scenario() -> None:
-        worker = Worker()
+        worker = Worker("at_least_once")
         await worker.rebalance({0, 1}, 5)
+        for offset in (0, 1):
+            for number in (0, 1):
+                await worker.holdings.apply(worker.fetch(number, offset))
+        await asyncio.sleep(1.5)  # now the group's offsets are to be told again
+        told = len(worker.wiring.commits)
         hung = asyncio.Event()
-        for number in (0, 1):
-            worker.wiring.plans["write"] = [hung] if number == 0 else []
-            applying = background(worker.holdings.apply(worker.fetch(number)))
-            await asyncio.sleep(0.1)
-            assert applying.done() == (number == 1)
-        worker.wiring.now += 25 * HOUR  # the views of both are due
-        for _ in range(3):
-            await worker.holdings.tick()
-        assert worker.holdings.held[0].busy
-        assert not worker.holdings.held[1].busy
+        worker.wiring.plans["commit_group"] = [hung]
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await worker.holdings.tick()
+        assert loop.time() - began < 0.5
+        assert len(worker.wiring.commits) == told + 1
+        assert [number for number, partition in worker.holdings.held.items() if partition.busy] == [0]
         hung.set()
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.1)
+        assert not worker.holdings.held[0].busy
+        assert len(worker.wiring.commits) == told + 2
         assert worker.ends == []
 
     virtually(scenario())

@@ -1,12 +1,11 @@
 """`offbeat backtest FILE`."""
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 
@@ -15,9 +14,9 @@ from agents.rules import Rules, load_rules
 from streams.backtest import Tally, backtest
 from streams.commands import FAILURE, USAGE
 from streams.commands.options import with_settings
-from streams.commands.output import failure, show_json, show_rows
-from streams.commands.progress import Show, progress, tell_rejected
-from streams.logs import Log, LogError, LogLine, read_log
+from streams.commands.output import failure, show_json, show_rows, written
+from streams.commands.progress import progress, shown, tell_rejected
+from streams.logs import Log, LogError, read_log
 from streams.messages import json_line
 from streams.settings import Settings
 from tables.parameters import ParametersError, parameters_named
@@ -47,7 +46,7 @@ def command(settings: Settings, file: str, triggers: str | None, as_json: bool) 
         with progress() as show:
             log = read_log(file, wall=wall, on_progress=lambda share: show(share, "checking"))
             with _target(triggers) as emit:
-                tally = backtest(_shown(log, show), rules, parameters, wall=wall, emit=emit)
+                tally = backtest(shown(log, show), rules, parameters, wall=wall, emit=emit)
     except (ParametersError, LogError) as error:
         raise failure(str(error), USAGE) from None
     except BrokenPipeError:
@@ -62,13 +61,6 @@ def command(settings: Settings, file: str, triggers: str | None, as_json: bool) 
         _tell(tally, log, time.monotonic() - began)
 
 
-def _shown(log: Log, show: Show) -> Iterator[LogLine]:
-    for number, line in enumerate(log.lines()):
-        if not number % 5_000:
-            show(log.progress, f"{number:,} of {log.total:,} events")
-        yield line
-
-
 @contextmanager
 def _target(path: str | None) -> Iterator[Callable[[Decision], None]]:
     """Where decisions go."""
@@ -78,25 +70,8 @@ def _target(path: str | None) -> Iterator[Callable[[Decision], None]]:
         yield lambda decision: _write(sys.stdout.buffer.write, decision)
         sys.stdout.buffer.flush()
     else:
-        with _written(Path(path)) as file:
+        with written(Path(path)) as file:
             yield lambda decision: _write(file.write, decision)
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[BinaryIO]:
-    """A file takes its name when it is complete, also behind a link; pipes and devices are never replaced."""
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        with target.open("wb") as file:
-            yield file
-        return
-    part = target.with_name(f"{target.name}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _write(write: Callable[[bytes], int], decision: Decision) -> None:

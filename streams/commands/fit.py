@@ -62,9 +62,8 @@ def _tell(fitted: Fitted, out: str) -> None:
     half, most = (float(population.window(p)[0]) for p in (0.5, 0.8))
     gone = timing.a / (timing.a + timing.b)
     click.echo(f"{fitted.customers:,} customers, {fitted.gaps:,} gaps between their orders")
-    click.echo(
-        f"after the first order {gone:.0%} are gone; of the others half return in {half:.0f} days, 80 % in {most:.0f}"
-    )
+    returning = f"half of the others return within {half:.0f} days, 80 % within {most:.0f}"
+    click.echo(f"{gone:.0%} are gone after the first order; {returning}")
     if basket is not BUILTIN.basket:
         click.echo(f"half of the orders are below {math.exp(basket.m0):.2f}")
     click.echo(f"{out}: parameters {fitted.parameters.version}")

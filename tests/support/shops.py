@@ -109,7 +109,7 @@ def orders_of(name: str, seed: int = 1, *, customers: int | None = None) -> Log:
     inside = time < shop.days
     owner, time = owner[inside], time[inside]
     taste = rng.normal(3.5, 0.5, size)[owner]
-    amount = np.round(np.exp(rng.normal(taste, 0.4)), 2)
+    amount: Floats = np.exp(rng.normal(taste, 0.4)).round(2)
     order = np.lexsort((owner, time))
     return Log(owner[order], time[order], amount[order])
 

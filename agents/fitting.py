@@ -37,10 +37,13 @@ class Fitted:
 
 
 def fit(orders: Orders, end: int) -> Fitted:
-    """The parameters of a shop as it stood at `end` (epoch ms); no order may be later.
+    """The parameters of a shop as it stood at `end` (epoch ms).
 
-    The version follows from the numbers: the same orders give the same. Nothing fitted: the built-in parameters.
+    The version follows from the numbers: the same orders give the same. Nothing fitted: the built-in parameters. Raises
+    ValueError for a later order: a fit must not look ahead.
     """
+    if orders.at.max(initial=end) > end:
+        raise ValueError(f"an order at {orders.at.max()} lies after {end}")
     seen = snapshot_at(orders, end)
     timing, notes = _timing(seen)
     if timing is not BUILTIN.timing and end - int(orders.at.min()) < SHORT_DAYS * DAY:

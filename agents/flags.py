@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.histories import Floats, Ints, Mask, Occasions
-from agents.scoring import HORIZON, Trial
+from agents.scoring import CLASSES, HORIZON, Trial, class_of
 from tables.orders import DAY
 
 _NOBODY = -2
@@ -36,6 +36,8 @@ class Placed:
     """Days since the order before it; NaN: there is none."""
     back: Floats
     """Days to the order after it; inf: none came."""
+    earlier: Ints
+    """Orders of the customer before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Score:
     fired: int
     judged: int
     precision: float | None
+    precision_by_class: dict[str, float | None]
+    """By the number of orders before the flag, `agents.scoring.CLASSES`."""
     recall: float | None
     median_delay_days: float | None
     false_alarms: float | None
@@ -57,10 +61,13 @@ class Jury:
         """`occasions`: of the trial's orders."""
         orders = self._orders = trial.orders
         self._trial = trial
-        self._begin = int(orders.at.min()) if len(orders) else 0
-        self._span = (max(trial.end, int(orders.at.max()) if len(orders) else 0) - self._begin) // 1000 + 2
+        # a second before the first order: whoever is flagged earlier is flagged then
+        self._begin = (int(orders.at.min()) if len(orders) else 0) - 1000
+        self._span = (max(trial.end, int(orders.at.max(initial=0))) - self._begin) // 1000 + 1
         self._keys = self._key(orders.customer, orders.at)
         size = int(orders.customer.max()) + 1 if len(orders) else 0
+        self._first = np.searchsorted(orders.customer, np.arange(size))
+        """The place of each customer's first order."""
         self._last = np.full(size, np.iinfo(np.int64).max)
         self._last[orders.customer] = orders.at  # the last one written is the latest
         self.count = np.bincount(orders.customer, minlength=size)
@@ -83,17 +90,21 @@ class Jury:
         back[after] = (orders.at[following[after]] - at[after]) / DAY
         delay = np.full(at.size, np.nan)
         delay[before] = (at[before] - orders.at[following[before] - 1]) / DAY
-        return Placed(at, delay, back)
+        earlier = np.zeros(at.size, dtype=np.int64)
+        earlier[before] = following[before] - self._first[customer[before]]
+        return Placed(at, delay, back, earlier)
 
     def score(self, flags: Flags, about: Mask | None = None) -> Score:
         """What they were worth; `about`: the customers whom they could be about, by number; None: all."""
         placed, end = self.place(flags), self._trial.end
         judged = placed.at <= end - HORIZON
+        right, earlier = placed.back[judged] > HORIZON / DAY, placed.earlier[judged]
         delays = placed.delay[np.isfinite(placed.delay)]
         return Score(
             fired=placed.at.size,
             judged=int(judged.sum()),
-            precision=_share(placed.back[judged] > HORIZON / DAY),
+            precision=_share(right),
+            precision_by_class={name: _share(right[class_of(earlier, name)]) for name in CLASSES},
             recall=self._recall(flags, self.ended if about is None else self.ended & about),
             median_delay_days=float(np.median(delays)) if delays.size else None,
             false_alarms=self._false_alarms(flags),

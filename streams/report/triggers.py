@@ -86,7 +86,11 @@ def _set(contest: Contest, rule: SimpleRule, setting: float) -> Json:
 
 
 def _shown(score: Score) -> Json:
-    return {name: short(value) if isinstance(value, float) else value for name, value in asdict(score).items()}
+    shown: Json = asdict(score)
+    for name in ("precision", "recall", "median_delay_days", "false_alarms"):
+        shown[name] = short(shown[name])
+    shown["precision_by_class"] = {name: short(share) for name, share in score.precision_by_class.items()}
+    return shown
 
 
 def _per_day(at: Ints) -> dict[str, int]:

@@ -121,13 +121,19 @@ def test_a_shop_of_two_populations_tells_them_apart_by_their_orders() -> None:
     rng = np.random.default_rng(1)
     weekly = [rng.normal(7, 1, 40).tolist() for _ in range(300)]
     yearly = [rng.normal(365, 20, 3).tolist() for _ in range(300)]
-    found = fit(clockwork(weekly + yearly), BEGIN + 1200 * DAY)
+    found = fit(clockwork(weekly + yearly), BEGIN + 1300 * DAY)
     assert found.parameters.timing.tau2 > 2
     for gap in (7.0, 365.0):
         logs = np.log(gap / 7)
         known = Rhythm(found.parameters.timing, [3], [3 * logs], [3 * logs**2])
         assert known.window(0.5)[0] == pytest.approx(gap, rel=0.15)
         assert known.window(0.9)[0] < 2 * gap
+
+
+def test_it_does_not_look_ahead() -> None:
+    orders, end = invented(TRUTH, BASKET, customers=50, days=100)
+    with pytest.raises(ValueError, match="lies after"):
+        fit(orders, end - 50 * DAY)
 
 
 def test_short_history_is_told() -> None:

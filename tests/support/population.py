@@ -51,4 +51,7 @@ def clockwork(gaps: Iterable[Sequence[float]]) -> Orders:
     """One customer each who orders on the first day and then after these gaps, in days."""
     lists = list(gaps)
     days = [np.concatenate([[0.0], np.cumsum(own)]) for own in lists]
-    return shop_of(np.repeat(np.arange(len(lists)), [own.size for own in days]), np.concatenate(days))
+    return shop_of(
+        np.repeat(np.arange(len(lists)), np.array([own.size for own in days], dtype=np.int64)),
+        np.concatenate([*days, []]),
+    )

@@ -42,8 +42,11 @@ class Gaps:
 
     earlier: Ints
     """Orders of the customer up to the one that begins the gap, days with several counted once."""
-    u: Floats
-    """Where in its foretold distribution the gap lies, 0 to 1: evenly spread when the model is right."""
+    window: Floats
+    """Where in its foretold distribution the gap lies, 0 to 1: evenly spread when the model is right. This is the one
+    that triggers see when the gap has come that far."""
+    forecast: Floats
+    """The same, as it was told when the gap began. Nothing is learned on the way, so far: it is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def foretold_gaps(trial: Trial, prior: TimingPrior) -> Gaps:
     began = (occasions.last_at >= trial.train_until) & (occasions.last_at <= trial.end - within)
     gaps = occasions.take(began & (occasions.gap <= within / DAY))
     u = np.concatenate([_places(block, prior, within / DAY) for block in _blocks(gaps)] or [np.empty(0)])
-    return Gaps(gaps.x + 1, u)
+    return Gaps(gaps.x + 1, u, u)
 
 
 def coverage(u: Floats) -> dict[float, float | None]:

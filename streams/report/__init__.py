@@ -1,4 +1,8 @@
-"""`backtest --report`: the figures of a backtest as a file (contract: commands), for programs and for a page."""
+"""`backtest --report`: the figures of a backtest as a file (contract: commands), for programs and for a page.
+
+`figures.py` puts them together from `calibration.py` (is the model right?) and `triggers.py` (was what was sent
+right?); a page for people needs nothing but these figures.
+"""
 
 import json
 from pathlib import Path

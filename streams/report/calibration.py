@@ -24,18 +24,17 @@ Json = dict[str, Any]
 def calibration(trial: Trial, prior: TimingPrior, not_told: list[str]) -> Json:
     """Coverage by level and class, the spread of gaps over their windows, AUC and Brier score of silence foretold."""
     gaps, silence = foretold_gaps(trial, prior), foretold_silence(trial, prior)
-    if not gaps.u.size:
+    if not gaps.window.size:
         not_told.append("coverage: no gap between orders began after train_until and closed in time")
     if not silence.p.size:
         not_told.append("silence: fewer than 90 days after train_until")
-    # rules see the windows that were told when the gap began, as long as parameters do not change on the way
-    of_all = _levels(gaps.u)
     return {
-        "window_coverage": of_all,
-        "forecast_coverage": of_all,
-        "coverage_by_class": {name: _levels(gaps.u[class_of(gaps.earlier, name)]) for name in CLASSES},
-        "coverage_gaps": {"all": gaps.u.size} | {name: int(class_of(gaps.earlier, name).sum()) for name in CLASSES},
-        "calibration": {"window": spread(gaps.u), "forecast": spread(gaps.u)},
+        "window_coverage": _levels(gaps.window),
+        "forecast_coverage": _levels(gaps.forecast),
+        "coverage_by_class": {name: _levels(gaps.window[class_of(gaps.earlier, name)]) for name in CLASSES},
+        "coverage_gaps": {"all": gaps.window.size}
+        | {name: int(class_of(gaps.earlier, name).sum()) for name in CLASSES},
+        "calibration": {"window": spread(gaps.window), "forecast": spread(gaps.forecast)},
         "silence": _silence(silence),
     }
 

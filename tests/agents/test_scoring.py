@@ -60,18 +60,18 @@ def test_gaps_that_count_and_where_they_lie_are_those_of_the_definition() -> Non
     found = foretold_gaps(given, PRIOR)
     assert len(wanted) > 50
     assert found.earlier.tolist() == [earlier for earlier, _ in wanted]
-    np.testing.assert_allclose(found.u, [u for _, u in wanted], rtol=1e-7)
-    assert coverage(found.u) == {level: np.mean([u <= level for _, u in wanted]) for level in LEVELS}
-    assert sum(spread(found.u)) == len(wanted)
+    np.testing.assert_allclose(found.window, [u for _, u in wanted], rtol=1e-7)
+    assert coverage(found.window) == {level: np.mean([u <= level for _, u in wanted]) for level in LEVELS}
+    assert sum(spread(found.window)) == len(wanted)
 
 
 def test_on_its_own_shop_the_model_keeps_its_promises() -> None:
     given = trial(customers=4000)
     gaps, silence = foretold_gaps(given, PRIOR), foretold_silence(given, PRIOR)
     for name in CLASSES:
-        of_class = gaps.u[class_of(gaps.earlier, name)]
+        of_class = gaps.window[class_of(gaps.earlier, name)]
         assert list(coverage(of_class).values()) == pytest.approx(LEVELS, abs=0.035), name
-    assert spread(gaps.u) == pytest.approx([gaps.u.size / BINS] * BINS, rel=0.25)
+    assert spread(gaps.window) == pytest.approx([gaps.window.size / BINS] * BINS, rel=0.25)
     for date in range(int(silence.date.max()) + 1):
         rows = silence.date == date
         assert silence.p[rows].mean() == pytest.approx(silence.silent[rows].mean(), abs=0.02)
@@ -84,7 +84,7 @@ def test_a_model_of_another_shop_does_not() -> None:
     """The scores tell: half as slow, every window is too wide."""
     slow = TimingPrior(PRIOR.mu0 + np.log(2), PRIOR.tau2, PRIOR.a, PRIOR.b, PRIOR.weights)
     given = trial(customers=2000)
-    off = coverage(foretold_gaps(given, slow).u)
+    off = coverage(foretold_gaps(given, slow).window)
     assert cast("float", off[0.5]) > 0.56
 
 
@@ -125,10 +125,10 @@ def test_auc_counts_pairs() -> None:
 def test_nothing_to_score_is_none(until: int) -> None:
     given = trial()
     gone = Trial(given.orders.before(given.train_until), given.end, given.end)
-    assert coverage(foretold_gaps(gone, PRIOR).u) == dict.fromkeys(LEVELS)
+    assert coverage(foretold_gaps(gone, PRIOR).window) == dict.fromkeys(LEVELS)
     nobody = Trial(shop_of(np.zeros(0, dtype=np.int64), np.zeros(0)), until, given.end)
     silence = foretold_silence(nobody, PRIOR)
-    assert foretold_gaps(nobody, PRIOR).u.size == silence.p.size == 0
+    assert foretold_gaps(nobody, PRIOR).window.size == silence.p.size == 0
     assert auc(silence.p, silence.silent) is brier(silence.p, silence.silent) is None
 
 

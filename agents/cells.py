@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 
-CELLS = 20_000
-"""A fit gains nothing from more: with a quarter of them that of CDNOW loses 0.01 of its ln likelihood."""
+CELLS = 60_000
+"""A fit gains nothing from more: merged into 50,000, 300,000 invented customers lose less than 1 of ln likelihood."""
 _FINEST = 0.02
 
 

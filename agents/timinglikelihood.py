@@ -60,7 +60,8 @@ def snapshot(x: Floats, s1: Floats, s2: Floats, age: Floats) -> Snapshot:
     deviation = np.sqrt(np.maximum(s2 / many - np.square(s1 / many), 0.0))
     # 1, 2, 3 and so on stay apart for long; the effect of one more falls with the number
     gaps, ln_age = np.log1p(x), np.log(np.maximum(age, 1 / 7))
-    cells, count = merged(np.array([x, s1, s2, age]), np.array([gaps, s1 / many, deviation, ln_age]))
+    scale = np.array([gaps, s1 / many, deviation, 0.4 * ln_age])  # an age tells less than a gap: wider steps will do
+    cells, count = merged(np.array([x, s1, s2, age]), scale)
     return Snapshot(cells[0], cells[1], cells[2], cells[3], count)
 
 

@@ -27,6 +27,8 @@ class Tally:
     triggers: Counter[str] = field(default_factory=Counter)
     cancelled: Counter[str] = field(default_factory=Counter)
     suppressed: Counter[str] = field(default_factory=Counter)
+    sources: Counter[str] = field(default_factory=Counter)
+    """Events by feed."""
     dead: Rejected = field(default_factory=Rejected)
     """Lines that the worker would send to the dead letters."""
 
@@ -73,6 +75,7 @@ def backtest(
         core.emitter.now = reached = line.effective
         core.take(indices[line.source], number, line.key, event, at)
         tally.events += 1
+        tally.sources[line.source] += 1
         if not tally.events % BATCH:
             settle()
     core.advance(reached + 1, _NO_LIMIT, live_from=live_from)

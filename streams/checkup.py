@@ -186,7 +186,7 @@ def _rules(settings: Settings) -> Check:
 
 
 def _parameters(settings: Settings) -> Check:
-    if settings.parameters is None:
+    if settings.parameters is None or str(settings.parameters) == "builtin":
         return Check("parameters", True, "the built-in ones: no file is set")
     try:
         load_parameters(settings.parameters)

@@ -115,16 +115,15 @@ def _refuse() -> str:
 
 @dataclass(frozen=True, slots=True)
 class File(Text):
-    """The path of a file or directory; "" (and "builtin", where that means something) for none."""
+    """The path of a file or directory; "" for none."""
 
-    builtin: bool = False
     allowed: str = 'a path, or "" for none'
 
     def read(self, value: object) -> Path | None:
         path = _text(value)
         if "\0" in path:
             raise ValueError
-        return None if not path or (self.builtin and path == "builtin") else Path(path)
+        return Path(path) if path else None
 
 
 @dataclass(frozen=True, slots=True)

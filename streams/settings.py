@@ -57,8 +57,8 @@ class Settings:
     metrics: str = setting(Address(), "127.0.0.1:9464")
     """host:port; empty: off."""
     rules: Path | None = field(default=None, metadata={"kind": File()})
-    parameters: Path | None = field(default=None, metadata={"kind": File(builtin=True)})
-    """None: the built-in ones, also called `builtin`."""
+    parameters: Path | None = field(default=None, metadata={"kind": File()})
+    """`builtin`: the built-in ones, and so is None, but for a backtest, which then learns its own."""
     clock: str = setting(Choice(("wall", "event")), "wall")
     """What timers follow: the wall clock, or event time (for replays)."""
     group: str = _name("offbeat")

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("streams.commands.demo:demo", "Real orders through an embedded broker and a worker, live."),
     "worker": ("streams.commands.worker:worker", "Run the stream processor."),
     "replay": ("streams.commands.replay:replay", "Send a log of events to the topics."),
+    "fit": ("streams.commands.fit:fit", "Population parameters from a log."),
     "backtest": ("streams.commands.backtest:command", "The same rules over a log, without Kafka."),
     "rules": ("streams.commands.rules:rules", "Show and check the rules."),
     "topics": ("streams.commands.topics:topics", "Create, check and grow the topics."),

@@ -1,24 +1,30 @@
 """`offbeat backtest FILE`."""
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 
 from agents.decisions import FAMILIES, Decision
 from agents.rules import Rules, load_rules
+from agents.scoring import Trial
 from streams.backtest import Tally, backtest
 from streams.commands import FAILURE, USAGE
+from streams.commands.fit import tell_notes
+from streams.commands.learn import Learned, Moment, learn
 from streams.commands.options import with_settings
-from streams.commands.output import failure, show_json, show_rows
-from streams.commands.progress import Show, progress, tell_rejected
-from streams.logs import Log, LogError, LogLine, read_log
+from streams.commands.output import failure, show_json, show_rows, written
+from streams.commands.progress import progress, shown, tell_rejected
+from streams.logs import Log, LogError, read_log
 from streams.messages import json_line
+from streams.report import write_report
+from streams.report.calibration import Json
+from streams.report.figures import Backtested, figures
+from streams.report.fired import Fired
 from streams.settings import Settings
 from tables.parameters import ParametersError, parameters_named
 
@@ -31,23 +37,41 @@ from tables.parameters import ParametersError, parameters_named
     help="Write every trigger here, as JSON lines; -: to standard output.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The summary as JSON.")
+@click.option(
+    "--report",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write report.json into this folder: what was sent, and how often it was right.",
+)
+@click.option(
+    "--train-until",
+    type=Moment(),
+    help="Learn only from what lies before this date, and score only what comes after it; default: the middle.",
+)
 @with_settings("rules", "parameters")
-def command(settings: Settings, file: str, triggers: str | None, as_json: bool) -> None:
+def command(
+    settings: Settings, file: str, triggers: str | None, as_json: bool, report: Path | None, train_until: int | None
+) -> None:
     """Run the rules over a log, without Kafka, in event time: what the worker would have sent.
 
     FILE holds contract events as JSON lines (.jsonl, .ndjson, .json) or a flat table (.csv, .parquet); .gz and .zst
-    too. The population parameters are the built-in ones unless --parameters names a file.
+    too. The population parameters are fitted to what lies before --train-until, unless --parameters names a file, or
+    `builtin`.
     """
     rules = load_rules(settings.rules) if settings.rules else Rules()
     for warning in rules.warnings():
         click.echo(warning, err=True)
     wall, began = round(time.time() * 1000), time.monotonic()
     try:
-        parameters = parameters_named(settings.parameters)
+        given = parameters_named(settings.parameters) if settings.parameters else None
         with progress() as show:
             log = read_log(file, wall=wall, on_progress=lambda share: show(share, "checking"))
-            with _target(triggers) as emit:
-                tally = backtest(_shown(log, show), rules, parameters, wall=wall, emit=emit)
+            known = learn(log, given, train_until, histories=report is not None, wall=wall, show=show)
+            fired = Fired(known.histories.number)
+            with _target(triggers, fired if report else None) as emit:
+                tally = backtest(shown(log, show), rules, known.parameters, wall=wall, emit=emit)
+            if report:
+                show(1.0, "scoring")
+                scored = figures(_backtested(known, rules, fired, tally))
     except (ParametersError, LogError) as error:
         raise failure(str(error), USAGE) from None
     except BrokenPipeError:
@@ -56,47 +80,62 @@ def command(settings: Settings, file: str, triggers: str | None, as_json: bool) 
         raise failure(f"{triggers}: cannot be written: {error.strerror}", FAILURE) from None
     tell_rejected(log.rejected, "in the file")
     tell_rejected(tally.dead, "as the worker would, to the dead letters")
+    if known.fitted:
+        tell_notes(known.fitted)
+    if report:
+        _report(report, scored)
     if as_json:
         show_json(_summary(tally, log, time.monotonic() - began))
     elif triggers != "-":
         _tell(tally, log, time.monotonic() - began)
 
 
-def _shown(log: Log, show: Show) -> Iterator[LogLine]:
-    for number, line in enumerate(log.lines()):
-        if not number % 5_000:
-            show(log.progress, f"{number:,} of {log.total:,} events")
-        yield line
+def _backtested(known: Learned, rules: Rules, fired: Fired, tally: Tally) -> Backtested:
+    return Backtested(
+        Trial(known.histories.orders, known.train_until, known.end),
+        known.parameters,
+        known.fitted.notes if known.fitted else [],
+        known.fitted is not None,
+        rules,
+        fired,
+        tally,
+    )
+
+
+def _report(folder: Path, scored: Json) -> None:
+    try:
+        write_report(folder, scored)
+    except OSError as error:
+        raise failure(f"{folder}: the report cannot be written: {error.strerror}", FAILURE) from None
+    for what in scored["not_told"]:
+        click.echo(f"offbeat: this log does not tell: {what}", err=True)
 
 
 @contextmanager
-def _target(path: str | None) -> Iterator[Callable[[Decision], None]]:
-    """Where decisions go."""
+def _target(path: str | None, fired: Fired | None) -> Iterator[Callable[[Decision], None]]:
+    """Where decisions go: to the file, to the report, to both or to neither."""
+    with _lines(path) as write:
+        if fired is None:
+            yield write
+        else:
+
+            def both(decision: Decision) -> None:
+                fired.take(decision)
+                write(decision)
+
+            yield both
+
+
+@contextmanager
+def _lines(path: str | None) -> Iterator[Callable[[Decision], None]]:
     if path is None:
         yield lambda _decision: None
     elif path == "-":
         yield lambda decision: _write(sys.stdout.buffer.write, decision)
         sys.stdout.buffer.flush()
     else:
-        with _written(Path(path)) as file:
+        with written(Path(path)) as file:
             yield lambda decision: _write(file.write, decision)
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[BinaryIO]:
-    """A file takes its name when it is complete, also behind a link; pipes and devices are never replaced."""
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        with target.open("wb") as file:
-            yield file
-        return
-    part = target.with_name(f"{target.name}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _write(write: Callable[[bytes], int], decision: Decision) -> None:

@@ -21,7 +21,7 @@ _HELP = {
     "redis": "URL; empty: off (OFFBEAT_REDIS).",
     "metrics": "host:port; empty: off (OFFBEAT_METRICS; 127.0.0.1:9464).",
     "rules": "The rules file (OFFBEAT_RULES; none: the defaults).",
-    "parameters": "The population parameters (OFFBEAT_PARAMETERS; none: the built-in ones).",
+    "parameters": "The population parameters (OFFBEAT_PARAMETERS); builtin: those that come with Offbeat.",
     "clock": "What timers follow: wall or event (OFFBEAT_CLOCK).",
     "log_level": "debug, info, warning or error (OFFBEAT_LOG_LEVEL).",
 }

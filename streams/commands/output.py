@@ -2,7 +2,11 @@
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -30,3 +34,20 @@ def failure(message: str, status: int) -> click.ClickException:
     error = click.ClickException(message)
     error.exit_code = status
     return error
+
+
+@contextmanager
+def written(path: Path) -> Iterator[BinaryIO]:
+    """A file takes its name when it is complete, also behind a link; pipes and devices are never replaced."""
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        with target.open("wb") as file:
+            yield file
+        return
+    part = target.with_name(f"{target.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from streams.logs import Rejected
+from streams.logs import Log, LogLine, Rejected
 
 _PLAIN_SECONDS = 5.0
 Show = Callable[[float, str], None]
@@ -47,3 +47,11 @@ def tell_rejected(rejected: Rejected, who: str) -> None:
         click.echo(f"rejected {who}: {reason}", err=True)
     if (more := rejected.count - len(rejected.reasons)) > 0:
         click.echo(f"rejected {who}: {more:,} more", err=True)
+
+
+def shown(log: Log, show: Show, doing: str = "") -> Iterator[LogLine]:
+    """The lines of a log, while the bar follows them; `doing` says what they are read for."""
+    for number, line in enumerate(log.lines()):
+        if not number % 5_000:
+            show(log.progress, f"{doing}{number:,} of {log.total:,} events")
+        yield line

@@ -21,9 +21,9 @@ Totals = NDArray[np.float64]
 @pytest.fixture(scope="module")
 def regulars() -> list[Totals]:
     """The totals above 0 of each customer who has 13 or more of them, in the order of time."""
-    log = read_cdnow()
-    paid = log.amount > 0
-    customer, amount = log.customer[paid], log.amount[paid]
+    orders = read_cdnow()
+    paid = orders.take(orders.total > 0)
+    customer, amount = paid.customer, paid.total
     borders = [0, *(np.flatnonzero(np.diff(customer)) + 1), customer.size]
     return [amount[start:end] for start, end in pairwise(borders) if end - start >= 13]
 

@@ -20,7 +20,8 @@ def backtest_seconds() -> float:
             write_table(log)
         except DataError as error:
             raise BenchError(str(error)) from error
-        command = [sys.executable, "-m", "streams", "backtest", str(log), "--triggers", str(log.with_suffix(".jsonl"))]
+        arguments = ["backtest", str(log), "--parameters", "builtin", "--triggers", str(log.with_suffix(".jsonl"))]
+        command = [sys.executable, "-m", "streams", *arguments]
         began = time.perf_counter()
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
         seconds = time.perf_counter() - began

@@ -91,7 +91,7 @@ def test_rules_and_parameters_of_files(log: Path, tmp_path: Path) -> None:
         (("missing.csv",), "missing.csv"),
         (("LOG", "--parameters", "missing.json"), "missing.json"),
         (("LOG", "--rules", "missing.toml"), "missing.toml"),
-        (("LOG", "--report", "out"), "--report"),
+        (("LOG", "--train-until", "later"), "'later' is no date"),
     ],
 )
 def test_bad_usage_is_one_line_and_status_2(

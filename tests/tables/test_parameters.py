@@ -10,7 +10,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from agents.timing import Rhythm
+from agents.basketfit import fit_basket
+from agents.basketfit import ln_likelihood as basket_ln_likelihood
+from agents.fitting import baskets_of, snapshot_at
+from agents.histories import Orders
+from agents.timinglikelihood import free, ln_likelihood
 from tables.parameters import (
     BUILTIN,
     BasketPrior,
@@ -147,66 +151,40 @@ def msgspec_replace(struct: msgspec.Struct, name: str, value: object) -> object:
 
 
 @pytest.fixture(scope="module")
-def log() -> fit_builtin.Log:
+def orders() -> Orders:
     return fit_builtin.read_cdnow()
 
 
-def test_the_log_is_the_published_one(log: fit_builtin.Log) -> None:
-    gaps = fit_builtin.gaps_until(log)
-    assert gaps.x.size == 23_570
-    assert log.day.size == 67_591  # 69,659 rows, those of one day merged
-    assert log.amount.sum() == pytest.approx(2_500_315.63)
-    assert gaps.age.min() >= 0
+def test_the_log_is_the_published_one(orders: Orders) -> None:
+    assert np.unique(orders.customer).size == 23_570
+    assert len(orders) == 67_591  # 69,659 rows, those of one day merged
+    assert orders.total.sum() == pytest.approx(2_500_315.63)
 
 
-def test_builtin_timing_is_the_optimum(log: fit_builtin.Log) -> None:
+def test_builtin_timing_is_the_optimum(orders: Orders) -> None:
     """But for the even tenth of the weights, no small change of a parameter is better."""
-    gaps = fit_builtin.gaps_until(log)
+    seen = snapshot_at(orders, fit_builtin.END)
     own = [(weight - 0.02) / 0.9 for weight in BUILTIN.timing.weights]
     prior = msgspec.structs.replace(BUILTIN.timing, weights=(own[0], own[1], own[2], own[3], own[4]))
-    here = fit_builtin.timing_ln_likelihood(prior, gaps)
+    here, _ = ln_likelihood(free(prior), seen)
     for name, change in (("mu0", 0.03), ("tau2", 0.03), ("a", 0.01), ("b", 0.02)):
         for sign in (-1, 1):
             moved = msgspec.structs.replace(prior, **{name: getattr(prior, name) + sign * change})
-            assert fit_builtin.timing_ln_likelihood(moved, gaps) < here - 0.05
+            assert ln_likelihood(free(moved), seen)[0] < here - 0.05
     for place in range(4):
         weights = np.array(prior.weights)
         weights[place] += 0.01
         w = (weights / weights.sum()).tolist()
         moved = msgspec.structs.replace(prior, weights=(w[0], w[1], w[2], w[3], w[4]))
-        assert fit_builtin.timing_ln_likelihood(moved, gaps) < here - 0.05
+        assert ln_likelihood(free(moved), seen)[0] < here - 0.05
 
 
-def test_builtin_basket_is_the_optimum(log: fit_builtin.Log) -> None:
-    baskets = fit_builtin.baskets_of(log)
-    fitted = fit_builtin.fit_basket(baskets)
+def test_builtin_basket_is_the_optimum(orders: Orders) -> None:
+    seen = baskets_of(orders)
+    fitted = fit_basket(seen)
     for name in ("m0", "k0", "a0", "b0"):
         assert getattr(fitted, name) == pytest.approx(getattr(BUILTIN.basket, name), rel=1e-3)
-    best = fit_builtin.basket_ln_likelihood(fitted, baskets)
-    assert best - fit_builtin.basket_ln_likelihood(BUILTIN.basket, baskets) < 0.05
+    best, _ = basket_ln_likelihood(fit_builtin.free_of(fitted), seen)
+    assert best - basket_ln_likelihood(fit_builtin.free_of(BUILTIN.basket), seen)[0] < 0.05
     doubled = msgspec.structs.replace(fitted, k0=2 * fitted.k0)
-    assert fit_builtin.basket_ln_likelihood(doubled, baskets) < best - 10
-
-
-def test_fitted_on_one_half_windows_cover_the_other(log: fit_builtin.Log) -> None:
-    """Out of time, given that the gap closes within F; and silence after the overdue date, over the whole log."""
-    middle = 729_297  # 30 September 1997
-    prior = fit_builtin.fit_timing(fit_builtin.gaps_until(log, middle))
-    first = np.r_[True, log.customer[1:] != log.customer[:-1]]
-    x = np.arange(first.size) - np.flatnonzero(first)[np.cumsum(first) - 1]
-    gap = np.where(np.r_[first[1:], True], np.inf, np.r_[np.diff(log.day), 0])
-    ln = np.where(first, 0.0, np.log(np.r_[1, np.maximum(np.diff(log.day), 1)] / 7.0))
-    owner = np.cumsum(first) - 1
-    s1, s2 = (np.cumsum(v) - (np.cumsum(v) - v)[np.flatnonzero(first)][owner] for v in (ln, ln * ln))
-
-    rhythm = Rhythm(prior, x, s1, s2)
-    within = (fit_builtin.END - middle) / 2
-    seen = (log.day > middle) & (log.day <= fit_builtin.END - within) & (gap <= within)
-    u = (1 - rhythm.survival(np.minimum(gap, 1e6))) / (1 - rhythm.survival(within))
-    coverage = [float(np.mean(u[seen] <= p)) for p in (0.5, 0.8, 0.9)]
-    assert int(seen.sum()) == 7130
-    assert coverage == pytest.approx([0.472, 0.776, 0.879], abs=0.005)
-
-    overdue = rhythm.overdue(0.8, 90, 0.8)
-    fired = (overdue < gap) & (log.day + overdue <= fit_builtin.END - 90)
-    assert float(np.mean((gap - overdue)[fired] > 90)) == pytest.approx(0.90, abs=0.01)
+    assert basket_ln_likelihood(fit_builtin.free_of(doubled), seen)[0] < best - 10

@@ -1,0 +1,119 @@
+"""The orders of a log as columns, and the rhythm that each customer had after each of them: what is fitted and scored.
+
+A column has one element per order or per occasion, by customer, then by time. The orders of one UTC day are one
+occasion, and a gap runs from the last order of one to the first of the next, as in `tables.orders`.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.timing import Rhythm
+from tables.orders import DAY, WEEK
+from tables.parameters import TimingPrior
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+Mask: TypeAlias = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Columns of equal length."""
+
+    def take(self, rows: Mask | Ints | slice) -> Self:
+        """The same columns at some rows."""
+        return type(self)(*(getattr(self, column.name)[rows] for column in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Orders(_Columns):
+    """One element per order, by customer, then by time."""
+
+    customer: Ints
+    """Counted from 0; a number that has no order is nobody."""
+    at: Ints
+    """Epoch milliseconds."""
+    total: Floats
+    """In the currency's major units; 0: unknown."""
+    currency: Ints
+    """Which one, counted from 0."""
+
+    def __len__(self) -> int:
+        return int(self.at.size)
+
+    def before(self, moment: int) -> Self:
+        """What was known at an instant (epoch ms): the orders before it."""
+        return self.take(self.at < moment)
+
+
+@dataclass(frozen=True, slots=True)
+class Occasions(_Columns):
+    """One element per day on which a customer ordered, and per gap that begins there, by customer, then by time."""
+
+    customer: Ints
+    first_at: Ints
+    """Of the day's orders; epoch ms."""
+    last_at: Ints
+    x: Ints
+    """Gaps before it."""
+    s1: Floats
+    s2: Floats
+    """Their sums of ln y and (ln y)^2, y in weeks."""
+    gap: Floats
+    """Days to the next occasion, at least 1; inf: none has come."""
+
+    def __len__(self) -> int:
+        return int(self.last_at.size)
+
+    def newest(self) -> Self:
+        """The last one of each customer."""
+        return self.take(np.isinf(self.gap))
+
+    def rhythm(self, prior: TimingPrior) -> Rhythm:
+        """What is known of each customer right after the occasion."""
+        return Rhythm(prior, self.x, self.s1, self.s2)
+
+
+def orders_of(customer: Ints, at: Ints, total: Floats, currency: Ints) -> Orders:
+    """Columns in any order, put in order; orders of one customer and instant stay as they come."""
+    given = Orders(customer, at, total, currency)
+    return given.take(np.lexsort((at, customer)))
+
+
+def occasions_of(orders: Orders) -> Occasions:
+    """The days with orders, and what was known after each."""
+    customer, at = orders.customer, orders.at
+    new = _differs(customer)
+    begins = np.flatnonzero(new | _differs(at // DAY))
+    ends = np.append(begins[1:], len(orders)) - 1
+    return _with_rhythm(customer[begins], at[begins], at[ends[: len(begins)]])
+
+
+def _with_rhythm(customer: Ints, first_at: Ints, last_at: Ints) -> Occasions:
+    first = _differs(customer)
+    begins = np.flatnonzero(first)
+    of = np.cumsum(first) - 1  # the number of each one's customer among those who are there
+    before = np.zeros(customer.size)
+    before[1:] = np.maximum(first_at[1:] - last_at[:-1], DAY)
+    ln = np.zeros(customer.size)
+    np.log(before / WEEK, out=ln, where=~first)
+    gap = np.full(customer.size, np.inf)
+    gap[:-1] = np.where(first[1:], np.inf, before[1:] / DAY)
+    x = np.arange(customer.size) - begins[of]
+    return Occasions(customer, first_at, last_at, x, _running(ln, begins, of), _running(ln * ln, begins, of), gap)
+
+
+def _differs(column: Ints) -> Mask:
+    """Where an element is another than the one before it; the first one is."""
+    new = np.ones(column.size, dtype=np.bool_)
+    new[1:] = column[1:] != column[:-1]
+    return new
+
+
+def _running(values: Floats, begins: Ints, of: Ints) -> Floats:
+    """Sums from each customer's first element on; that one's value is 0."""
+    total: Floats = np.cumsum(values)
+    return total - total[begins][of]

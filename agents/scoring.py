@@ -1,0 +1,142 @@
+"""How well the model of timing foretold what came after a date, from the parameters that were known before it.
+
+Coverage. With F half of the time from `train_until` to the end, over gaps that begin after `train_until`, at least F
+before the end, and close within F: the share that is at most the p-quantile of that customer's gap, given that it is at
+most F. A gap stands for what was known when it began; parameters come from before `train_until`.
+
+Silence. On `train_until` and every 28 days after it, as long as the horizon ends within the log: the chance that each
+customer does not order within the horizon, against what happened.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.histories import Floats, Ints, Mask, Occasions, Orders, occasions_of
+from tables.orders import DAY
+from tables.parameters import TimingPrior
+
+LEVELS = (0.5, 0.8, 0.9)
+HORIZON = 90 * DAY
+EVERY = 28 * DAY
+CLASSES = {"1": (1, 1), "2-3": (2, 3), "4-6": (4, 6), "7+": (7, 1 << 62)}
+"""Customers by the number of their orders so far: the least and the most."""
+BINS = 20
+_BLOCK = 100_000
+"""Customers at a time: a rhythm takes some 500 bytes each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is scored: the orders of a whole log, of which only those before `train_until` were known. Epoch ms."""
+
+    orders: Orders
+    train_until: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """Gaps that were foretold and have closed. One element each."""
+
+    earlier: Ints
+    """Orders of the customer up to the one that begins the gap, days with several counted once."""
+    window: Floats
+    """Where in its foretold distribution the gap lies, 0 to 1: evenly spread when the model is right. This is the one
+    that triggers see when the gap has come that far."""
+    forecast: Floats
+    """The same, as it was told when the gap began. Nothing is learned on the way, so far: it is the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Who was foretold to stay silent, and who was. One element per customer and date."""
+
+    date: Ints
+    """Which one, counted from 0."""
+    earlier: Ints
+    p: Floats
+    """The chance of no order within the horizon."""
+    silent: Mask
+
+
+def class_of(earlier: Ints, name: str) -> Mask:
+    """Who belongs to one of CLASSES."""
+    least, most = CLASSES[name]
+    return (earlier >= least) & (earlier <= most)
+
+
+def foretold_gaps(trial: Trial, prior: TimingPrior) -> Gaps:
+    """The gaps that coverage is about."""
+    within = (trial.end - trial.train_until) / 2
+    occasions = occasions_of(trial.orders)
+    began = (occasions.last_at >= trial.train_until) & (occasions.last_at <= trial.end - within)
+    gaps = occasions.take(began & (occasions.gap <= within / DAY))
+    u = np.concatenate([_places(block, prior, within / DAY) for block in _blocks(gaps)] or [np.empty(0)])
+    return Gaps(gaps.x + 1, u, u)
+
+
+def coverage(u: Floats) -> dict[float, float | None]:
+    """Per level the share of gaps inside its window; None: there is no gap."""
+    return {level: float(np.mean(u <= level)) if u.size else None for level in LEVELS}
+
+
+def spread(u: Floats) -> list[int]:
+    """How many gaps lie in each twentieth of their foretold distributions."""
+    return [int(count) for count in np.histogram(u, BINS, (0.0, 1.0))[0]]
+
+
+def foretold_silence(trial: Trial, prior: TimingPrior) -> Silence:
+    """What was foretold on each date, from the orders before it, and what happened within the horizon."""
+    found = [
+        _at(trial.orders, prior, date, number)
+        for number, date in enumerate(range(trial.train_until, trial.end - HORIZON + 1, EVERY))
+    ]
+    if not found:
+        return Silence(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0, np.bool_))
+    columns = zip(*((one.date, one.earlier, one.p, one.silent) for one in found), strict=True)
+    date, earlier, p, silent = (np.concatenate(column) for column in columns)
+    return Silence(date, earlier, p, silent)
+
+
+def auc(p: Floats, happened: Mask) -> float | None:
+    """The chance that one to whom it happened was given a higher chance than one to whom it did not, ties half.
+
+    None: it happened to all or to none.
+    """
+    yes = int(happened.sum())
+    no = happened.size - yes
+    if not yes or not no:
+        return None
+    _, place, count = np.unique(p, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(count) - (count - 1) / 2)[place]
+    return float((rank[happened].sum() - yes * (yes + 1) / 2) / (yes * no))
+
+
+def brier(p: Floats, happened: Mask) -> float | None:
+    """Mean squared error of the chances; None: there are none."""
+    return float(np.mean(np.square(p - happened))) if p.size else None
+
+
+def _places(gaps: Occasions, prior: TimingPrior, within_days: float) -> Floats:
+    rhythm = gaps.rhythm(prior)
+    return (1.0 - rhythm.survival(gaps.gap)) / (1.0 - rhythm.survival(within_days))
+
+
+def _at(orders: Orders, prior: TimingPrior, date: int, number: int) -> Silence:
+    known = occasions_of(orders.before(date)).newest()
+    ages = (date - known.last_at) / DAY
+    ends = np.cumsum([len(block) for block in _blocks(known)])
+    p = [
+        block.rhythm(prior).p_silent(ages[end - len(block) : end], HORIZON / DAY)
+        for block, end in zip(_blocks(known), ends, strict=True)
+    ]
+    after = orders.customer[(orders.at >= date) & (orders.at < date + HORIZON)]
+    silent = ~np.isin(known.customer, after)
+    return Silence(np.full(len(known), number), known.x + 1, np.concatenate(p or [np.empty(0)]), silent)
+
+
+def _blocks(occasions: Occasions) -> Iterator[Occasions]:
+    for begin in range(0, len(occasions), _BLOCK):
+        yield occasions.take(slice(begin, begin + _BLOCK))

@@ -1,0 +1,69 @@
+"""`fit FILE --out PARAMETERS`."""
+
+import math
+import time
+from pathlib import Path
+
+import click
+
+from agents.fitting import Fitted
+from agents.fitting import fit as fit_orders
+from agents.timing import Rhythm
+from streams.commands import FAILURE, USAGE
+from streams.commands.output import failure, written
+from streams.commands.progress import progress, shown, tell_rejected
+from streams.histories import gather
+from streams.logs import Log, LogError, read_log
+from tables.parameters import BUILTIN, dump_parameters
+
+
+@click.command()
+@click.argument("file", type=click.Path())
+@click.option("--out", type=click.Path(dir_okay=False), required=True, help="Where the parameters go.")
+def fit(file: str, out: str) -> None:
+    """Population parameters from a log, for the worker (OFFBEAT_PARAMETERS) and for backtest --parameters.
+
+    FILE holds contract events as JSON lines (.jsonl, .ndjson, .json) or a flat table (.csv, .parquet); .gz and .zst
+    too. What a log is too short or too small to tell stays as it is built in; standard error says what that is.
+    """
+    try:
+        log, fitted = _fit(file, round(time.time() * 1000))
+    except LogError as error:
+        raise failure(str(error), USAGE) from None
+    tell_rejected(log.rejected, "in the file")
+    tell_notes(fitted)
+    try:
+        with written(Path(out)) as target:
+            target.write(dump_parameters(fitted.parameters))
+    except OSError as error:
+        raise failure(f"{out}: cannot be written: {error.strerror}", FAILURE) from None
+    _tell(fitted, out)
+
+
+def _fit(file: str, wall: int) -> tuple[Log, Fitted]:
+    with progress() as show:
+        log = read_log(file, wall=wall, on_progress=lambda share: show(share, "checking"))
+        orders = gather(shown(log, show), wall=wall).orders
+        if log.span is None or not len(orders):
+            raise LogError(f"{file}: holds no order, so there is nothing to fit")
+        show(1.0, "fitting")
+        return log, fit_orders(orders, log.span[1])  # until the last event of any kind the shop was watched
+
+
+def tell_notes(fitted: Fitted) -> None:
+    """What could not be fitted, and what stands in for it, on standard error."""
+    for note in fitted.notes:
+        click.echo(f"offbeat: {note}", err=True)
+
+
+def _tell(fitted: Fitted, out: str) -> None:
+    timing, basket = fitted.parameters.timing, fitted.parameters.basket
+    population = Rhythm(timing, [0], [0.0], [0.0])
+    half, most = (float(population.window(p)[0]) for p in (0.5, 0.8))
+    gone = timing.a / (timing.a + timing.b)
+    click.echo(f"{fitted.customers:,} customers, {fitted.gaps:,} gaps between their orders")
+    returning = f"half of the others return within {half:.0f} days, 80 % within {most:.0f}"
+    click.echo(f"{gone:.0%} are gone after the first order; {returning}")
+    if basket is not BUILTIN.basket:
+        click.echo(f"half of the orders are below {math.exp(basket.m0):.2f}")
+    click.echo(f"{out}: parameters {fitted.parameters.version}")

@@ -1,0 +1,76 @@
+"""All figures of a report (contract: commands), and what the log could not tell."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.decisions import iso
+from agents.histories import occasions_of
+from agents.returning import returning
+from agents.rules import Rules
+from agents.scoring import HORIZON, Trial
+from streams.backtest import Tally
+from streams.report.calibration import Json, calibration
+from streams.report.fired import Fired
+from streams.report.triggers import Triggers
+from tables.events import CARTS
+from tables.parameters import Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Backtested:
+    """A backtest that is over."""
+
+    trial: Trial
+    parameters: Parameters
+    notes: list[str]
+    """Of the fit; none when nothing was fitted."""
+    fitted: bool
+    rules: Rules
+    fired: Fired
+    tally: Tally
+
+
+def figures(done: Backtested) -> Json:
+    """The content of report.json; the whole log is described, only what came after `train_until` is scored."""
+    trial = done.trial
+    occasions = occasions_of(trial.orders)
+    triggers = Triggers(trial, occasions, done.fired, done.rules)
+    not_told = _not_told(done)
+    scored = calibration(trial, done.parameters.timing, not_told)
+    return {
+        "orders": len(trial.orders),
+        "customers": done.tally.customers,
+        "customers_with_orders": int(np.unique(trial.orders.customer).size),
+        "begin": iso(int(trial.orders.at.min())) if len(trial.orders) else None,
+        "train_until": iso(trial.train_until),
+        "end": iso(trial.end),
+        "parameters": {"version": done.parameters.version, "fitted": done.fitted, "notes": done.notes},
+        **scored,
+        "triggers": triggers.by_type(),
+        "compared": triggers.compared(),
+        "returning": {
+            "after_the_first_order": _curve(returning(occasions.take(occasions.x == 0), trial.end)),
+            "after_a_later_order": _curve(returning(occasions.take(occasions.x > 0), trial.end)),
+        },
+        "not_told": not_told,
+    }
+
+
+def _curve(shares: dict[int, float]) -> dict[str, float]:
+    return {str(day): round(share, 4) for day, share in shares.items()}
+
+
+def _not_told(done: Backtested) -> list[str]:
+    trial, told = done.trial, []
+    if trial.end - trial.train_until < HORIZON:
+        told.append("precision of the repurchase family: fewer than 90 days after train_until")
+    if not (trial.orders.at <= trial.end - 2 * HORIZON).any():
+        told.append("recall of the repurchase family: the log is shorter than 180 days")
+    if not done.tally.sources[CARTS]:
+        told.append("carts: the log holds none")
+    if not (trial.orders.total > 0).any():
+        told.append("baskets: no order has an amount")
+    else:
+        told.append("precision and recall of the basket family: nobody knows whose baskets were to change")
+    return told

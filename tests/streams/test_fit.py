@@ -1,0 +1,66 @@
+"""`offbeat fit`, as a user runs it."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from streams.commands import offbeat, run
+from tables.parameters import BUILTIN, load_parameters
+from tests.support.commands import refused
+from tests.support.logfiles import HEADER, Write
+
+
+def fit(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(offbeat, ["fit", *map(str, arguments)])
+
+
+def test_the_cdnow_log(cdnow: Path, tmp_path: Path) -> None:
+    """The built-in parameters come from it, but for the even tenth of their weights and days with several orders."""
+    out = tmp_path / "parameters.json"
+    result = fit(cdnow, "--out", out)
+    assert result.exit_code == 0
+    assert "offbeat" not in result.stderr  # nothing stands in for anything
+    found = load_parameters(out)
+    assert found.timing.mu0 == pytest.approx(BUILTIN.timing.mu0, rel=0.002)
+    assert found.timing.tau2 == pytest.approx(BUILTIN.timing.tau2, rel=0.002)
+    assert found.timing.weights[4] == pytest.approx(0.885, abs=0.002)
+    assert found.basket.m0 == pytest.approx(BUILTIN.basket.m0, abs=0.05)
+    assert result.stdout.splitlines() == [
+        "23,570 customers, 44,021 gaps between their orders",
+        "43% are gone after the first order; half of the others return within 88 days, 80 % within 363",
+        "half of the orders are below 24.59",
+        f"{out}: parameters {found.version}",
+    ]
+    again = tmp_path / "again.json"
+    fit(cdnow, "--out", again)
+    assert again.read_bytes() == out.read_bytes()
+    assert CliRunner().invoke(offbeat, ["backtest", str(cdnow), "--parameters", str(out)]).exit_code == 0
+
+
+def test_what_stands_in_for_what_cannot_be_told_is_said(write: Write, tmp_path: Path) -> None:
+    out = tmp_path / "parameters.json"
+    result = fit(write("log.csv", HEADER + "1,2023-01-01,purchase,o1,p,,,,\nx,nonsense,purchase,,,,,,\n"), "--out", out)
+    assert result.exit_code == 0
+    assert load_parameters(out) == BUILTIN
+    rejected, timing, basket = result.stderr.splitlines()
+    assert "row 2" in rejected
+    assert timing == "offbeat: timing: the built-in figures; 1 customers, 30 are needed"
+    assert basket == "offbeat: baskets: the built-in figures; no order has an amount, so the basket rules stay silent"
+
+
+def test_nothing_to_fit_is_refused(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log, out = write("log.csv", HEADER + "1,2023-01-01,view,,p,,,,\n"), tmp_path / "out.json"
+    assert refused(capsys, "fit", str(log), "--out", str(out)) == (
+        2,
+        f"{log}: holds no order, so there is nothing to fit",
+    )
+    assert not out.exists()
+
+
+def test_bad_usage_is_one_line(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = write("log.csv", HEADER + "1,2023-01-01,purchase,,p,,,,\n")
+    assert refused(capsys, "fit", str(log))[0] == 2
+    assert refused(capsys, "fit", str(tmp_path / "none.csv"), "--out", "x")[0] == 2
+    assert run(["fit", str(log), "--out", str(tmp_path / "no" / "out.json")]) == 1
+    assert "out.json: cannot be written: No such file or directory" in capsys.readouterr().err

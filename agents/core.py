@@ -21,7 +21,7 @@ from agents.rules import Rules
 from tables.customer import NEVER, Customer, seen_before
 from tables.events import CARTS, SOURCES, AnyEvent, CustomerErased, OrderCompleted
 from tables.parameters import Parameters
-from tables.retention import BROWSING, forget, forget_at
+from tables.retention import BROWSING, NAMES, forget, forget_at, lies
 from tables.states import Changes, States
 
 NOTHING = (-1, -1, -1)
@@ -102,7 +102,7 @@ class Core:
         else:
             wake = self._handlers[event.__class__](event.customer_id, key, customer, event, at)
             if wake > at + BROWSING and key not in repurchase.unplanned:
-                wake = at + BROWSING if source == _CARTS else min(wake, forget_at(customer))
+                wake = self._before(wake, source, customer, at)
             if wake < customer.wake:
                 states.arm(key, customer, wake)
             elif event.__class__ is OrderCompleted:
@@ -192,6 +192,13 @@ class Core:
         customer.wake = NEVER
         self.states.arm(key, customer, self._next_look(customer))
         self._close(key, customer)
+
+    @staticmethod
+    def _before(wake: int, source: int, customer: Customer, at: int) -> int:
+        """`wake`, or when something is to be forgotten before it, after an event at `at`."""
+        if source == _CARTS:
+            return at + BROWSING  # nothing of what it brought is forgotten before
+        return min(wake, forget_at(customer)) if wake > at + NAMES or lies(customer) else wake
 
     def _next_look(self, customer: Customer) -> int:
         """When something of the customer is due, or to be forgotten."""

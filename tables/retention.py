@@ -13,7 +13,7 @@ orders but the last one, and of events. Triggers that only an order can contradi
 def forget_at(customer: Customer) -> int:
     """When something of the customer is to be forgotten next; NEVER; 0 for whom nothing is worth remembering."""
     orders = customer.orders
-    wake = _touched(customer) + BROWSING if _lies(customer) else NEVER
+    wake = _touched(customer) + BROWSING if lies(customer) else NEVER
     if orders is not None and len(orders.recent) > 1:
         wake = min(wake, orders.last_at + NAMES)
     expires = orders is None and (customer.profile is None or customer.open)
@@ -22,9 +22,15 @@ def forget_at(customer: Customer) -> int:
     return wake
 
 
+def lies(customer: Customer) -> bool:
+    """Something lies in the cart, or was looked at: an empty cart is not worth a change of its own."""
+    cart = customer.cart
+    return bool(cart is not None and cart.lines) or customer.checkout is not None or customer.viewed is not None
+
+
 def forget(customer: Customer, now: int) -> bool:
     """Forget what is to be forgotten by `now`; whether nothing is left then, so that the customer may go."""
-    if _lies(customer) and _touched(customer) + BROWSING <= now:
+    if lies(customer) and _touched(customer) + BROWSING <= now:
         customer.cart = customer.checkout = customer.viewed = None
     orders = customer.orders
     if orders is not None and orders.last_at + NAMES <= now:
@@ -49,12 +55,6 @@ def _all_at(customer: Customer) -> int:
     for opened in customer.open:
         at = max(at, opened.expires_at)
     return at
-
-
-def _lies(customer: Customer) -> bool:
-    """Something lies in the cart, or was looked at: an empty cart is not worth a change of its own."""
-    cart = customer.cart
-    return bool(cart is not None and cart.lines) or customer.checkout is not None or customer.viewed is not None
 
 
 def _touched(customer: Customer) -> int:

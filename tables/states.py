@@ -146,7 +146,7 @@ class States:
     def adopt(self) -> None:
         """The changes are durable."""
         self._forget_batch()
-        self.timers.thin_out(self._in_force)
+        self.timers.thin_out(self._in_force, len(self._packed))
 
     def _in_force(self, entry: Entry) -> bool:
         """A customer has one entry at the most that counts: the one of its wake."""

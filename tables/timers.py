@@ -39,7 +39,6 @@ class Timers:
         if self._order:
             self.soonest = min(drawers[self._order[0]])[0]
         self._count = len(entries)
-        self._room = _LEAST + 2 * self._count
 
     def __len__(self) -> int:
         return self._count
@@ -73,18 +72,17 @@ class Timers:
         self._count -= 1
         return heappop(self._front)
 
-    def thin_out(self, in_force: Callable[[Entry], bool]) -> None:
-        """Drop twins, and what is not `in_force`, if there may be much of it.
+    def thin_out(self, in_force: Callable[[Entry], bool], customers: int) -> None:
+        """Drop twins, and what is not `in_force`, if there is much of it: of each customer one entry is in force.
 
         Of a customer who is woken early again and again, or who is erased and comes again and again.
         """
-        if self._count > self._room:
+        if self._count > _LEAST + 2 * customers:
             self._front = sorted(filter(in_force, set(self._front)))
             thinned = {number: list(filter(in_force, set(drawer))) for number, drawer in self._drawers.items()}
             self._drawers = {number: drawer for number, drawer in thinned.items() if drawer}
             self._order = sorted(self._drawers)
             self._count = len(self._front) + sum(map(len, self._drawers.values()))
-            self._room = _LEAST + 2 * self._count
 
 
 def _sorted_into_drawers(entries: list[Entry]) -> dict[int, list[Entry]]:

@@ -52,7 +52,7 @@ def test_twins_are_dropped_when_there_are_many() -> None:
     for _ in range(6_000):
         timers.add(1_000_000, b"a")
         timers.add(1_000_000, b"b")
-        timers.thin_out(lambda _entry: True)
+        timers.thin_out(lambda _entry: True, 2)
     assert len(timers) < 6_000
     assert set(pop_all(timers, NEVER)) == {(1_000_000, b"a"), (1_000_000, b"b")}
 
@@ -61,8 +61,8 @@ def test_what_is_no_longer_in_force_is_dropped_when_there_is_much_of_it() -> Non
     timers = Timers([])
     for due in range(100_000):
         timers.add(due * 1_000, b"a")
-        timers.thin_out(lambda entry, last=due * 1_000: entry[0] == last)  # type: ignore[misc]
+        timers.thin_out(lambda entry, last=due * 1_000: entry[0] == last, 1)  # type: ignore[misc]
         assert len(timers) <= 10_003
     assert timers.pop(NEVER) is not None
-    timers.thin_out(lambda _entry: False)
+    timers.thin_out(lambda _entry: False, 1)
     assert (99_999_000, b"a") in pop_all(timers, NEVER)

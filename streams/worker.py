@@ -1,7 +1,6 @@
 """Running a worker: wait for the brokers, check the topics, start, say when it is ready, stop when told."""
 
 import asyncio
-import gc
 import logging
 import threading
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ from streams import __version__
 from streams.clock import WallClock
 from streams.ending import Ending
 from streams.journal import hush, set_up_logging
+from streams.memory import take_care_of_memory
 from streams.metrics import Metrics
 from streams.metricserver import serve_metrics
 from streams.settings import Settings
@@ -60,7 +60,7 @@ async def _serve(settings: Settings, rules: Rules, parameters: Parameters, stop:
             check_topics(settings, cluster)
             status.phase = "joining"
             ending.app = app = _build(settings, rules, parameters, cluster, metrics, status, ending)
-            _keep_garbage_collector_away()
+            take_care_of_memory()
             crashed = await _run(app, stop, status, ending)
             if crashed is not None:
                 ending.fatal(70, f"the worker crashed: {type(crashed).__name__}: {crashed}")
@@ -155,10 +155,3 @@ def _live(status: Status, numbers: set[int]) -> None:
     if status.live():
         print(READY, flush=True)
     log.info("taking care of partitions %s", sorted(numbers) or "none: there are more workers than partitions")
-
-
-def _keep_garbage_collector_away() -> None:
-    """States are bytes and events hold no cycles: there is little to find, and looking costs half of the throughput."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 100)

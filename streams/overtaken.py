@@ -30,12 +30,13 @@ class _Seen(NamedTuple):
     applied: Sequence[int] = ()
     plan: int = 0
     wake: int = 0
+    gone: bool = False
 
     def is_behind(self, other: "_Seen") -> bool:
         if len(self.applied) != len(other.applied):
             return False
         if self.applied == other.applied:  # without an event only a timer changes a state, and it is a later one then
-            return self.plan == other.plan and self.wake < other.wake
+            return not self.gone and (other.gone or (self.plan == other.plan and self.wake < other.wake))
         return all(mine <= its for mine, its in zip(self.applied, other.applied, strict=True))
 
 
@@ -107,7 +108,8 @@ class Sieve:
     def _look(self, record: Any) -> _Seen:
         with suppress(msgspec.DecodeError):  # who reads the mark says so
             if record.value is None:
-                return _Seen(next((_decode(value) for name, value in record.headers if name == HEADER), ()))
+                applied = next((_decode(value) for name, value in record.headers if name == HEADER), ())
+                return _Seen(applied, gone=True)
             if record.key == self._mark:
                 return _Seen(_offsets(decode_mark(record.value)))
             return _Seen(read_applied(record.value) or (), *read_head(record.value))

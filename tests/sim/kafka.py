@@ -9,7 +9,13 @@ from typing import Any, Self
 
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
-from aiokafka.errors import GroupCoordinatorNotAvailableError, MemberIdRequired, NoError, for_code
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    MemberIdRequired,
+    NoError,
+    NotLeaderForPartitionError,
+    for_code,
+)
 from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest
@@ -104,8 +110,11 @@ class RealKafka:
         for index, value in enumerate(values):
             batch.append(index, None, None, value, [])
         request = ProduceRequest(self._id(name), -1, 10_000, [(self._topic, [(number, bytes(batch.build()))])])
-        ((_, ((_, code, *_),)),) = (await self._ask(request)).topics
-        _check(code)
+        while True:
+            ((_, ((_, code, *_),)),) = (await self._ask(request)).topics
+            if code != NotLeaderForPartitionError.errno:
+                return _check(code)
+            await asyncio.sleep(PAUSE)  # the topic was made just now
 
     async def add_group(self, name: str, producer: Producer) -> None:
         found = await self._ask(AddOffsetsToTxnRequest(self._id(name), *producer, self._topic))

@@ -263,7 +263,7 @@ def test_passwords() -> None:
         line = refused({**alice, "OFFBEAT_SECURITY_MECHANISM": "SCRAM-SHA-256"}, 2)
         assert line.startswith("security: the brokers do not know SCRAM-SHA-256; ")
         with running(alice) as worker:
-            produce(kafka, [viewed(to, "c", 1_700_000_000_000, "e")])
+            produce(kafka, [viewed(to, "c", now(), "e")])
             worker.wait_metric("offbeat_events_total", 1)
 
 
@@ -328,11 +328,11 @@ def test_events_that_were_deleted_unread_are_not_passed_in_silence(apache_kafka:
     carts = to.topic("carts")
     with Worker(to.environ) as worker:
         worker.wait_ready()
-        produce(apache_kafka, [viewed(to, "c0", 1_700_000_000_000, "e0")])
+        produce(apache_kafka, [viewed(to, "c0", now(), "e0")])
         worker.wait_metric("offbeat_events_total", 1)
         worker.send(signal.SIGSTOP)
         time.sleep(0.5)  # the broker answers the fetch that it holds
-        produce(apache_kafka, [viewed(to, f"c{n}", 1_700_000_000_000, f"e{n}") for n in range(1, 10)])
+        produce(apache_kafka, [viewed(to, f"c{n}", now(), f"e{n}") for n in range(1, 10)])
         delete_events(apache_kafka, carts, 8)
         worker.send(signal.SIGCONT)
         assert worker.wait() == 1
@@ -347,7 +347,7 @@ def test_a_topic_that_was_made_anew_is_not_read_from_anywhere(apache_kafka: Apac
     to = deploy(apache_kafka, partitions="1")
     carts = to.topic("carts")
     with running(to.environ) as worker:
-        produce(apache_kafka, [viewed(to, f"c{n}", 1_700_000_000_000, f"e{n}") for n in range(5)])
+        produce(apache_kafka, [viewed(to, f"c{n}", now(), f"e{n}") for n in range(5)])
         worker.wait_metric("offbeat_events_total", 5)
     admin = AdminClient({"bootstrap.servers": apache_kafka.address})
     for done in admin.delete_topics([carts]).values():
@@ -356,7 +356,7 @@ def test_a_topic_that_was_made_anew_is_not_read_from_anywhere(apache_kafka: Apac
     while not made:  # deletion goes on for a moment
         create(to.settings)
         made = carts in admin.list_topics(timeout=10).topics
-    produce(apache_kafka, [viewed(to, f"d{n}", 1_700_000_000_000, f"f{n}") for n in range(events)])
+    produce(apache_kafka, [viewed(to, f"d{n}", now(), f"f{n}") for n in range(events)])
     line = refused(to.environ, 1)
     assert line.startswith(f"topic {carts} was made anew since its events were last taken: ")
     assert len(states(apache_kafka, to.settings)) == 5

@@ -107,9 +107,10 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
 
         When the broker said so stays as it was: what was fetched since is no more complete for it.
         """
-        assignment = consumer._subscription.subscription.assignment  # noqa: SLF001 - no public way
-        if assignment is None:
+        subscription = consumer._subscription.subscription  # noqa: SLF001 - no public way
+        if subscription is None or subscription.assignment is None:  # before the group is joined
             return
+        assignment = subscription.assignment
         late = time.time() * 1000 - ENDS_SECONDS * 1000
         states = {key: assignment.state_value(key) for key in assignment.tps & self._next.keys()}
         asked = {key: state for key, state in states.items() if state is not None and (state.timestamp or late) < late}

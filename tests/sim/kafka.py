@@ -68,6 +68,14 @@ class RealKafka:
                     await asyncio.sleep(PAUSE)
                 else:
                     break
+        for number in range(PARTITIONS):
+            while True:
+                try:
+                    await self.read(number)
+                except NotLeaderForPartitionError:  # its topic was made just now
+                    await asyncio.sleep(PAUSE)
+                else:
+                    break
         return self
 
     async def __aexit__(
@@ -110,11 +118,8 @@ class RealKafka:
         for index, value in enumerate(values):
             batch.append(index, None, None, value, [])
         request = ProduceRequest(self._id(name), -1, 10_000, [(self._topic, [(number, bytes(batch.build()))])])
-        while True:
-            ((_, ((_, code, *_),)),) = (await self._ask(request)).topics
-            if code != NotLeaderForPartitionError.errno:
-                return _check(code)
-            await asyncio.sleep(PAUSE)  # the topic was made just now
+        ((_, ((_, code, *_),)),) = (await self._ask(request)).topics
+        _check(code)
 
     async def add_group(self, name: str, producer: Producer) -> None:
         found = await self._ask(AddOffsetsToTxnRequest(self._id(name), *producer, self._topic))

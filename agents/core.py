@@ -107,7 +107,7 @@ class Core:
                 states.arm(key, customer, wake)
             elif event.__class__ is OrderCompleted:
                 due = wake
-        if key in repurchase.unplanned:
+        if key in repurchase.unplanned:  # as `_close` does it, without a call for every event
             states.hold(key, customer)
         else:
             states.close(key, customer, due)

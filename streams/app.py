@@ -50,7 +50,8 @@ def build_app(
     """
     count = topics[settings.sources[0]].partitions
     partitions = {name: found.partitions for name, found in topics.items()}
-    metrics.partitions.set(count)
+    retention = retentions({name: topics[name] for name in settings.sources})
+    metrics.knows(count, retention)
     named = {source: topics[settings.topic(source)].id for source in SOURCES}
     app = faust.App(
         settings.group_id,
@@ -90,7 +91,7 @@ def build_app(
             metrics=metrics,
             status=status,
             topic_ids={source: id_ for source, id_ in named.items() if id_},
-            retention=retentions({name: topics[name] for name in settings.sources}),
+            retention=retention,
         )
 
     manager.holdings = Holdings(lambda number: Partition(number, means()), fatal)

@@ -18,6 +18,7 @@ from mode import Service
 
 from streams.batch import Batch, Span
 from streams.ending import Membership
+from streams.ends import ask_ends, assignment_of, ends_of
 from streams.errors import FencedError
 from streams.groupwatch import GroupWatch
 from streams.positions import ANEW
@@ -100,23 +101,7 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
             await self.sleep(ENDS_SECONDS)
             if self._consumer is not None:
                 with suppress(KafkaError):
-                    await self._ask_ends(self._consumer)
-
-    async def _ask_ends(self, consumer: AIOKafkaConsumer) -> None:
-        """Where sources end of which nothing is fetched, since they are full or at work: how far they are behind.
-
-        When the broker said so stays as it was: what was fetched since is no more complete for it.
-        """
-        subscription = consumer._subscription.subscription  # noqa: SLF001 - no public way
-        if subscription is None or subscription.assignment is None:  # before the group is joined
-            return
-        assignment = subscription.assignment
-        late = time.time() * 1000 - ENDS_SECONDS * 1000
-        states = {key: assignment.state_value(key) for key in assignment.tps & self._next.keys()}
-        asked = {key: state for key, state in states.items() if state is not None and (state.timestamp or late) < late}
-        if asked:
-            for key, end in (await consumer.end_offsets(list(asked))).items():
-                asked[key].highwater = max(asked[key].highwater or 0, end)
+                    await ask_ends(self._consumer, self._next.keys(), ENDS_SECONDS)
 
     def _create_worker_consumer(self, _transport: Any) -> AIOKafkaConsumer:
         settings: Settings = self.app.offbeat_settings
@@ -161,7 +146,7 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
         except KafkaError as exc:
             self._watch.hear(exc)
             return {}
-        assignment = consumer._subscription.subscription.assignment  # noqa: SLF001 - no public way to the fetch time
+        assignment = assignment_of(consumer)
         batches: dict[int, Batch] = {}  # no await from here on: a seek cannot come in between
         if assignment is None:
             return batches
@@ -193,15 +178,7 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
 
     def ends(self, number: int, topics: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Per topic: (end offset, when the broker said so in epoch ms). Callable from any thread."""
-        assignment = self._ensure_consumer()._subscription.subscription.assignment  # noqa: SLF001
-        found: dict[str, tuple[int, int]] = {}
-        for topic in topics:
-            key = TopicPartition(topic, number)
-            state = assignment.state_value(key) if assignment is not None and key in assignment.tps else None
-            if state is not None and state.timestamp is not None and state.highwater is not None:
-                at = state.timestamp  # first: the end that goes with it is written before it
-                found[topic] = state.highwater, at
-        return found
+        return ends_of(self._ensure_consumer(), number, topics)
 
     async def seek_exact(self, number: int, positions: Mapping[str, int], epoch: int) -> None:
         """Go on from these offsets; batches fetched before carry another epoch."""

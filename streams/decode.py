@@ -60,7 +60,7 @@ def decoder(source: str) -> Callable[[bytes | None, bytes | None, int], tuple[An
         if event.__class__ is not TimeMark:
             customer = event.customer_id  # type: ignore[union-attr]
             if customer.encode() != key:
-                raise RejectedError(f"the key {_show(key)} differs from customer_id {_show(customer)}", "wrong_key")
+                raise RejectedError(f"the key {show(key)} differs from customer_id {show(customer)}", "wrong_key")
             if "\0" in customer:
                 raise RejectedError("customer_id holds a NUL character")
         return event, at
@@ -88,14 +88,14 @@ def parse_time(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        reason = f"occurred_at {_show(text)} is neither ISO 8601 nor epoch milliseconds"
+        reason = f"occurred_at {show(text)} is neither ISO 8601 nor epoch milliseconds"
         raise RejectedError(reason, "bad_time") from None
     if moment.tzinfo is None:
-        raise RejectedError(f"occurred_at {_show(text)} has no offset from UTC", "bad_time")
+        raise RejectedError(f"occurred_at {show(text)} has no offset from UTC", "bad_time")
     try:
         return round(moment.timestamp() * 1000)
     except (OverflowError, ValueError):
-        raise RejectedError(f"occurred_at {_show(text)} is out of range", "bad_time") from None
+        raise RejectedError(f"occurred_at {show(text)} is out of range", "bad_time") from None
 
 
 def _out_of_range(at: int) -> str:
@@ -125,6 +125,7 @@ def _reason(source: str, value: bytes | None, exc: Exception) -> tuple[str, str]
             return f"not JSON: {exc}", "not_json"
 
 
-def _show(text: bytes | str | None) -> str:
+def show(text: bytes | str | None) -> str:
+    """As people can read it in a line, whatever it holds and however long it is."""
     shown = repr(text)
     return shown if len(shown) <= 80 else shown[:76] + "...'"

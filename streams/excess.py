@@ -8,6 +8,7 @@ from prometheus_client import Counter
 
 from agents.notices import Bound, Notice
 from streams.busiest import LIMIT
+from streams.decode import show
 from tables.cart import MAX_LINES
 
 log = logging.getLogger(__name__)
@@ -34,8 +35,7 @@ class Excess:
         for bound, (events, customer_id) in notices.items():
             self._events.labels(bound).inc(events)
             if self._is_news(bound, customer_id):
-                shown = customer_id if len(customer_id) <= 80 else customer_id[:77] + "..."
-                log.warning("partition %d: customer %r: %s", self._number, shown, _WHAT[bound])
+                log.warning("partition %d: customer %s: %s", self._number, show(customer_id), _WHAT[bound])
 
     def _is_news(self, bound: Bound, customer_id: str) -> bool:
         now = self._clock()

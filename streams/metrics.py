@@ -1,7 +1,7 @@
 """Every metric there is, by name, type, unit and meaning. OPERATING.md lists them; a test holds the two together."""
 
 from collections import Counter as Counts
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
@@ -96,6 +96,12 @@ class Metrics:
             self.triggers.labels(name)
             self.cancellations.labels(name)
             self.suppressed.labels(name, "stale")
+
+    def knows(self, partitions: int, retention: Mapping[str, int]) -> None:
+        """Told by the brokers at the start: how many partition numbers there are, how long topics keep events (ms)."""
+        self.partitions.set(partitions)
+        for topic, kept in retention.items():
+            self.retention.labels(topic).set(kept / 1000)
 
     def outcome(self, outcome: Outcome, *, timed: bool) -> None:
         """Count a durable batch. `timed`: timers follow the wall clock, so that their lateness means something."""

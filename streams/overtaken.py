@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from streams.mark import Mark, decode_mark, encode_mark
-from tables.customer import read_applied, read_head
+from tables.customer import read_progress
 
 HEADER = "applied"
 _encode = msgspec.json.encode
@@ -108,9 +108,9 @@ class Sieve:
     def _look(self, record: Any) -> _Seen:
         with suppress(msgspec.DecodeError):  # who reads the mark says so
             if record.value is None:
-                applied = next((_decode(value) for name, value in record.headers if name == HEADER), ())
-                return _Seen(applied, gone=True)
+                return _Seen(next((_decode(value) for name, value in record.headers if name == HEADER), ()), gone=True)
             if record.key == self._mark:
                 return _Seen(_offsets(decode_mark(record.value)))
-            return _Seen(read_applied(record.value) or (), *read_head(record.value))
+            applied, plan, wake = read_progress(record.value)
+            return _Seen(applied or (), plan, wake)
         return _Seen()

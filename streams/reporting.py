@@ -30,8 +30,6 @@ class Report:
             topic: Unread(f"{topic}[{number}]", retention[topic]) for topic in self._topics if topic in retention
         }
         self._excess = Excess(number, metrics.bounds)
-        for topic, kept in retention.items():
-            metrics.retention.labels(topic).set(kept / 1000)
         self._heard = 0
         """When the brokers last said where sources end (`_rests`)."""
 

@@ -127,11 +127,11 @@ def read_head(packed: bytes) -> tuple[int, int]:
     return plan, wake
 
 
-def read_applied(packed: bytes) -> list[int] | None:
-    """The `applied` of a binary form, without decoding the rest; raises `StateError`."""
-    read_head(packed)
+def read_progress(packed: bytes) -> tuple[list[int] | None, int, int]:
+    """(applied, plan, wake) of a binary form, without decoding the rest; raises `StateError`."""
+    plan, wake = read_head(packed)
     try:
-        return _decode_applied(packed[HEAD_SIZE:]).applied
+        return _decode_applied(packed[HEAD_SIZE:]).applied, plan, wake
     except ValueError as exc:
         raise StateError(f"a customer's state is damaged: {exc}") from exc
 

@@ -22,8 +22,8 @@ Entry = tuple[int, bytes]
 class Timers:
     """Entries (due, key), taken out in order, whether or not they are still in force: who takes one out checks it.
 
-    `thin_out` drops what is no longer in force once that may be most of them, so that there are never more than three
-    times as many as customers, and a few thousand besides.
+    `thin_out` drops what is no longer in force once that may be most of them, so that there are never more than twice
+    as many as customers, and ten thousand besides.
     """
 
     def __init__(self, entries: list[Entry]) -> None:

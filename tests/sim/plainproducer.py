@@ -5,7 +5,6 @@ One that is not answered is sent again, and may be in the log twice; after `EXPI
 
 import asyncio
 from collections import defaultdict
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -16,7 +15,7 @@ from tests.sim.brokers import Brokers
 from tests.sim.client import Client
 from tests.sim.log import Place, Row
 from tests.sim.network import Network
-from tests.sim.producer import Batch
+from tests.sim.producer import Batch, fail
 
 EXPIRES = STEP_SECONDS
 
@@ -69,16 +68,9 @@ class PlainProducer:
             async with asyncio.timeout(EXPIRES), self._turns[place]:
                 await self.client.insist("Produce", partial(self._brokers.send, place, rows))
         except KafkaError as exc:
-            self._fail(future, exc)
+            fail(future, exc)
         except TimeoutError:
-            self._fail(future, KafkaTimeoutError("the batch expired"))
+            fail(future, KafkaTimeoutError("the batch expired"))
         else:
             if not future.done():
                 future.set_result(None)
-
-    @staticmethod
-    def _fail(future: "asyncio.Future[None]", exc: KafkaError) -> None:
-        if not future.done():
-            future.set_exception(exc)
-            with suppress(KafkaError):
-                future.result()  # whether anybody looks at it is for the writer to decide

@@ -185,9 +185,9 @@ class ModelProducer:
             try:
                 await self.client.insist("Produce", self._brokers.produce, self._producer, place, sequence, rows, taken)
             except InvalidProducerEpoch:
-                self._fail(future, ProducerFenced())
+                fail(future, ProducerFenced())
             except KafkaError as exc:
-                self._fail(future, exc)
+                fail(future, exc)
             else:
                 if not future.done():
                     future.set_result(None)
@@ -229,15 +229,16 @@ class ModelProducer:
             self._state = "fatal"
             self.sender_task.set_exception(exc)
             for sent in self._pending:
-                self._fail(sent.future, exc)
+                fail(sent.future, exc)
 
     def _raise_fatal(self) -> None:
         if self.sender_task.done():
             self.sender_task.result()
 
-    @staticmethod
-    def _fail(future: "asyncio.Future[None]", exc: KafkaError) -> None:
-        if not future.done():
-            future.set_exception(exc)
-            with suppress(KafkaError):
-                future.result()  # whether anybody looks at it is for the writer to decide
+
+def fail(future: "asyncio.Future[None]", exc: KafkaError) -> None:
+    """A batch was not taken, unless that is known already."""
+    if not future.done():
+        future.set_exception(exc)
+        with suppress(KafkaError):
+            future.result()  # whether anybody looks at it is for the writer to decide

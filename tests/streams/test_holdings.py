@@ -1,68 +1,12 @@
 """Handing partition numbers over, in virtual time: after a revocation nothing is sent for what may be another's."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, Literal
 
 import pytest
 from aiokafka.errors import RequestTimedOutError
 
-from streams.batch import Batch
-from streams.errors import FencedError, StopError
-from streams.holdings import Holdings
-from streams.partition import Partition
-from tests.support.delivery import Wiring
-from tests.support.virtual import virtually
-
-
-class Worker:
-    """What Faust does with the holdings of a worker."""
-
-    def __init__(self, delivery: str = "exactly_once") -> None:
-        self.wiring = Wiring(delivery)
-        self.ends: list[tuple[int, str]] = []
-        self.holdings = Holdings(
-            lambda number: Partition(number, self.wiring.means), lambda code, message: self.ends.append((code, message))
-        )
-
-    async def take_over(self, numbers: set[int], generation: int) -> bool:
-        self.holdings.grant(generation)
-        return await self.holdings.take_over(numbers, generation, self._resume)
-
-    async def _resume(self, numbers: set[int]) -> None:
-        for number in sorted(numbers):
-            await self.wiring.step("resume", number)
-
-    async def rebalance(self, numbers: set[int], generation: int) -> bool:
-        await self.holdings.drain(3)
-        return await self.take_over(numbers, generation)
-
-    @property
-    def live(self) -> set[int]:
-        return {number for number, partition in self.holdings.held.items() if partition.live}
-
-    def fetch(self, number: int, offset: int = 0) -> Batch:
-        return self.wiring.fetch(number, self.holdings.held[number].epoch, offset=offset)
-
-
-def background(work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
-    return asyncio.get_running_loop().create_task(work)
-
-
-class Late(asyncio.Event):
-    """A step that takes no notice of being cancelled, until `then`."""
-
-    def __init__(self, then: asyncio.Event) -> None:
-        super().__init__()
-        self._then = then
-
-    async def wait(self) -> Literal[True]:
-        try:
-            return await super().wait()
-        except asyncio.CancelledError:
-            await self._then.wait()
-            raise
-
+from tests.support.holder import Late, Worker
+from tests.support.virtual import background, virtually
 
 # --- taking over -----------------------------------------------------------------------------------------------------
 
@@ -332,80 +276,5 @@ def test_stopping_tells_the_group_and_lets_everything_go() -> None:
         assert sorted(commit["carts"] for commit in worker.wiring.commits) == [0, 1, 2]
         assert worker.wiring.taken()[-2:] == ["close", "close"]
         assert worker.holdings.held == {}
-
-    virtually(scenario())
-
-
-# --- what ends the worker --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("error", "end"),
-    [
-        (FencedError("epoch 4"), (75, "partition 0 has another owner: epoch 4")),
-        (StopError("the topic is gone"), (1, "the topic is gone")),
-        (ZeroDivisionError("oh"), (70, "partition 0: ZeroDivisionError: oh")),
-    ],
-)
-@pytest.mark.parametrize("step", ["open", "write"])
-def test_what_ends_the_worker(error: Exception, end: tuple[int, str], step: str) -> None:
-    async def scenario() -> None:
-        worker = Worker()
-        worker.wiring.plans[step] = [error]
-        await worker.rebalance({0}, 5)
-        if step == "write":
-            await worker.holdings.apply(worker.fetch(0))
-        assert worker.ends == [end]
-        taken = worker.wiring.taken()
-        await worker.holdings.tick()
-        assert worker.wiring.taken() == taken
-        assert worker.live == set()
-
-    virtually(scenario())
-
-
-def test_who_hangs_while_it_fires_what_is_due_holds_nobody_up() -> None:
-    async def scenario() -> None:
-        worker = Worker("at_least_once")
-        await worker.rebalance({0, 1}, 5)
-        for offset in (0, 1):
-            for number in (0, 1):
-                await worker.holdings.apply(worker.fetch(number, offset))
-        await asyncio.sleep(1.5)  # now the group's offsets are to be told again
-        told = len(worker.wiring.commits)
-        hung = asyncio.Event()
-        worker.wiring.plans["commit_group"] = [hung]
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        await worker.holdings.tick()
-        assert loop.time() - began < 0.5
-        assert len(worker.wiring.commits) == told + 1
-        assert [number for number, partition in worker.holdings.held.items() if partition.busy] == [0]
-        hung.set()
-        await asyncio.sleep(0.1)
-        assert not worker.holdings.held[0].busy
-        assert len(worker.wiring.commits) == told + 2
-        assert worker.ends == []
-
-    virtually(scenario())
-
-
-def test_what_goes_wrong_with_a_dropped_partition_harms_nobody() -> None:
-    class Fenced(asyncio.Event):
-        async def wait(self) -> Literal[True]:
-            try:
-                return await super().wait()
-            except asyncio.CancelledError:
-                raise FencedError("the new owner is there") from None
-
-    async def scenario() -> None:
-        worker = Worker()
-        await worker.rebalance({0}, 5)
-        worker.wiring.plans["write"] = [Fenced()]
-        applying = background(worker.holdings.apply(worker.fetch(0)))
-        await asyncio.sleep(1)
-        await worker.rebalance(set(), 6)
-        await applying
-        assert worker.ends == []
 
     virtually(scenario())

@@ -7,7 +7,7 @@ import pytest
 from streams.changelog import FENCE, MARK
 from streams.mark import Mark, Position, decode_mark, encode_mark
 from streams.overtaken import Sieve, tombstone_headers
-from tables.customer import NEVER, Customer, StateError, pack, read_applied
+from tables.customer import NEVER, Customer, StateError, pack, read_progress
 from tables.events import SOURCES
 from tests.support.pipes import Kept
 
@@ -107,7 +107,7 @@ def test_what_does_not_say_what_it_has_seen_counts() -> None:
 
 
 def test_the_offsets_of_a_state_are_read_without_the_rest() -> None:
-    assert read_applied(state((1, -1, 8))) == [1, -1, 8]
-    assert read_applied(state(None)) is None
+    assert read_progress(state((1, -1, 8)))[0] == [1, -1, 8]
+    assert read_progress(state(None))[0] is None
     with pytest.raises(StateError):
-        read_applied(state((1, 2, 3))[:-9])
+        read_progress(state((1, 2, 3))[:-9])

@@ -1,8 +1,6 @@
 """One partition number in virtual time: the order at taking over, and what it does when steps fail or hang."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
 
 import pytest
 from aiokafka.errors import (
@@ -18,26 +16,14 @@ from aiokafka.errors import (
 from streams.errors import FencedError, StopError
 from streams.partition import GIVE_UP_BATCHES, Partition
 from streams.takeover import GIVE_UP_SECONDS
-from tests.support.delivery import Wiring
-from tests.support.virtual import virtually
+from tests.support.delivery import Wiring, started
+from tests.support.virtual import background, virtually
 
 TAKING_OVER = ["in_group", "open", "fence", "read", "committed", "committed", "committed"]
 
 
 def now() -> float:
     return asyncio.get_running_loop().time()
-
-
-async def started(wiring: Wiring) -> Partition:
-    partition = Partition(3, wiring.means)
-    await partition.open()
-    await partition.start()
-    assert partition.live
-    return partition
-
-
-def background(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-    return asyncio.get_running_loop().create_task(work)
 
 
 # --- taking over -----------------------------------------------------------------------------------------------------

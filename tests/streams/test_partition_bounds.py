@@ -10,17 +10,9 @@ from streams.batch import Batch, Span
 from streams.batchsize import LEAST
 from streams.partition import BACKLOG, Partition
 from tests.support.core import encode, viewed
-from tests.support.delivery import NOW, FakeWriter, Wiring
+from tests.support.delivery import NOW, FakeWriter, Wiring, started
 from tests.support.pipes import Kept
 from tests.support.virtual import virtually
-
-
-async def started(wiring: Wiring) -> Partition:
-    partition = Partition(3, wiring.means)
-    await partition.open()
-    await partition.start()
-    assert partition.live
-    return partition
 
 
 def fetched(wiring: Wiring, partition: Partition, begin: int, count: int, *, product: str = "p") -> Batch:

@@ -13,6 +13,7 @@ from streams.changelog import MARK
 from streams.flood import FloodGuard
 from streams.mark import Mark, decode_mark
 from streams.metrics import Metrics
+from streams.partition import Partition
 from streams.ports import Means, Row
 from streams.settings import Settings
 from streams.status import Status
@@ -162,3 +163,12 @@ class FakeWriter:
 
     async def close(self) -> None:
         await self._wiring.step("close", self._number)
+
+
+async def started(wiring: Wiring) -> Partition:
+    """Partition number 3, taken over and live."""
+    partition = Partition(3, wiring.means)
+    await partition.open()
+    await partition.start()
+    assert partition.live
+    return partition

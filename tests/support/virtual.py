@@ -35,3 +35,8 @@ def virtually(work: Coroutine[Any, Any, T]) -> T:
     """Run it in virtual time."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(work)
+
+
+def background(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+    """Begin it, and do not wait for it."""
+    return asyncio.get_running_loop().create_task(work)

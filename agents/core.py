@@ -17,6 +17,7 @@ from agents.emitter import Emitter
 from agents.handlers import Handlers
 from agents.repurchase import Repurchase
 from agents.rules import Rules
+from tables.clock import Clock
 from tables.customer import NEVER, Customer, seen_before
 from tables.events import AnyEvent, CustomerErased
 from tables.parameters import Parameters
@@ -57,7 +58,7 @@ class Core:
         self._repurchase = Repurchase(rules, parameters, self.emitter)
         self._carts = Carts(rules, self.emitter)
         baskets = Baskets(rules, parameters.basket, self.emitter)
-        handlers = Handlers(self._repurchase, self._carts, baskets, self.emitter)
+        handlers = Handlers(self._repurchase, self._carts, baskets, self.emitter, Clock(parameters.clock))
         self.counts = handlers.counts
         """Events that were not applied, by why: duplicate, repeated, ignored."""
         self._handlers, self._wake = handlers.by_type, handlers.wake

@@ -11,6 +11,7 @@ from agents.emitter import Emitter
 from agents.repurchase import Repurchase
 from tables.basket import add_basket
 from tables.cart import add_item, empty_cart, forget_views, remove_item, replace_cart, start_checkout, view
+from tables.clock import CALENDAR, Clock
 from tables.customer import NEVER, Customer, Profile
 from tables.events import (
     CartCleared,
@@ -34,10 +35,13 @@ Handler = Callable[[str, bytes, Customer, Any, int], int]
 class Handlers:
     """The handler of each type of event but `customer.erased`, which leaves no customer."""
 
-    def __init__(self, repurchase: Repurchase, carts: Carts, baskets: Baskets, emitter: Emitter) -> None:
+    def __init__(
+        self, repurchase: Repurchase, carts: Carts, baskets: Baskets, emitter: Emitter, clock: Clock = CALENDAR
+    ) -> None:
         self.counts: Counter[str] = Counter()
         """Events that were not applied, by why: duplicate, ignored."""
         self._repurchase, self._carts, self._baskets, self._emitter = repurchase, carts, baskets, emitter
+        self._clock = clock
         self.by_type: dict[type, Handler] = {
             OrderCompleted: self._order_completed,
             OrderCancelled: self._order_returned,
@@ -68,7 +72,7 @@ class Handlers:
             self._baskets.look(customer_id, customer, customer.basket, event, at)
         customer.basket = add_basket(customer.basket, event.total, event.currency)
         order = RecentOrder(event.order_id, event.event_id, at, event.total)
-        orders = customer.orders = add_order(customer.orders, order)
+        orders = customer.orders = add_order(customer.orders, order, self._clock)
         if at == orders.last_at:
             orders.imported = event.backfill
             orders.muted_until = 0

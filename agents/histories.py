@@ -113,9 +113,8 @@ def _with_rhythm(customer: Ints, first_at: Ints, last_at: Ints, clock: Clock) ->
     weeks[1:][~first[1:]] = ((clock.all_at(closes) - clock.all_at(last_at[:-1])) / WEEK)[~first[1:]]
     ln = np.log(weeks)
     x = np.arange(customer.size) - begins[of]
-    sums = (_running(values, begins, of) for values in (ln, ln * ln))
-    fast = (_fading(values, x) for values in (ln, ln * ln))
-    return Occasions(customer, first_at, last_at, x, *sums, *fast, gap)
+    s1, s2 = _running(ln, begins, of), _running(ln * ln, begins, of)
+    return Occasions(customer, first_at, last_at, x, s1, s2, _fading(ln, x), _fading(ln * ln, x), gap)
 
 
 def _differs(column: Ints) -> Mask:

@@ -9,17 +9,18 @@ order the customer may have gone for good. In closed form, with y a gap in weeks
     R_H(D)    = (S(D + H) + o) / (S(D) + o)                    no order within the next H
 
 after Platzer & Reutterer (2016) for the regularity and Batislam et al. (2007) for the drop-out. The newest gaps may
-count for more than old ones (omega), gaps may get longer or shorter with their number (shift), and windows go by what was
-seen of gaps rather than by the model's own quantiles (agents.bend).
+count for more than old ones (omega), gaps may get longer or shorter with their number (shift), and windows go by what
+was seen of gaps rather than by the model's own quantiles (agents.bend). Where parameters have a clock, days and weeks
+are those of the population's clock (tables.clock).
 
-Days and weeks are those of the population's clock (tables.clock) wherever parameters have one. Everything is vectorised over customers, and a customer's figures are the same to the last bit alone, in any batch and in any order:
-sums over the classes run in a fixed order, and an element that has converged is left alone.
+Everything is vectorised over customers, and a customer's figures are the same to the last bit alone, in any batch and
+in any order: sums over the classes run in a fixed order, and an element that has converged is left alone.
 """
 
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from agents.bend import bend_of
@@ -91,6 +92,21 @@ class Rhythm:
     def survival(self, age_days: ArrayLike) -> Floats:
         """S: the chance that the open gap, if it closes at all, is longer than its age. (n,)."""
         return self._mixture.mass(self._ln_weeks(age_days), -1)
+
+    def ln_open(self, age_days: ArrayLike) -> Floats:
+        """Log of the chance that a gap is open at this age, be it that the customer has gone. (n,)."""
+        gone = self.odds / (1.0 + self.odds)
+        return np.log(gone + (1.0 - gone) * self.survival(age_days))
+
+    def take(self, kept: NDArray[np.intp]) -> "Rhythm":
+        """Those of some customers."""
+        part = object.__new__(Rhythm)
+        part.pi, part.location, part.spread = (
+            rows.take(kept, axis=1) for rows in (self.pi, self.location, self.spread)
+        )
+        part.odds = self.odds.take(kept)
+        part._mixture, part._bend = Mixture(part.pi, part.location, part.spread), self._bend
+        return part
 
     def p_alive(self, age_days: ArrayLike) -> Floats:
         """The chance that another order will come at all. (n,)."""

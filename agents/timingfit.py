@@ -64,13 +64,17 @@ def fit_drop_out(seen: Snapshot) -> TimingPrior:
 def _held(theta: Floats, seen: Snapshot, hold: float) -> tuple[float, Floats]:
     """Log likelihood and hold, per customer, so that a step means the same in every shop."""
     value, gradient = ln_likelihood(theta, seen)
+    more, slope = held(theta)
+    return (value + hold * more) / seen.customers, (gradient + hold * slope) / seen.customers
+
+
+def held(theta: Floats) -> tuple[float, Floats]:
+    """What the hold adds to the log likelihood of free numbers, and to its gradient."""
     off = (theta[:4] - _HELD[:4]) / _FIRM
-    shares = hold * _SHARES * np.exp(_HELD[4:])
+    shares = _SHARES * np.exp(_HELD[4:])
     ln_w = theta[4:] - logsumexp(theta[4:])
-    value += float(np.dot(shares, ln_w)) - 0.5 * hold * float(np.dot(off, off))
-    gradient[:4] -= hold * off / _FIRM
-    gradient[4:] += shares - shares.sum() * np.exp(ln_w)
-    return value / seen.customers, gradient / seen.customers
+    value = float(np.dot(shares, ln_w)) - 0.5 * float(np.dot(off, off))
+    return value, np.concatenate([-off / _FIRM, shares - shares.sum() * np.exp(ln_w)])
 
 
 def _climb(

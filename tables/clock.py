@@ -11,7 +11,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-DAY = 86_400_000
+_DAY = 86_400_000
 _EPOCH = date(1970, 1, 1).toordinal()
 
 Pace = tuple[date, float]
@@ -24,7 +24,7 @@ class Clock:
 
     def __init__(self, paces: Sequence[Pace] = ()) -> None:
         """Paces by day, in order; each rate above 0."""
-        self._since = [(day.toordinal() - _EPOCH) * DAY for day, _ in paces]
+        self._since = [(day.toordinal() - _EPOCH) * _DAY for day, _ in paces]
         self._rates = [1.0, *(rate for _, rate in paces)]
         self._then: list[float] = []
         at = float(self._since[0]) if self._since else 0.0
@@ -41,6 +41,13 @@ class Clock:
             return float(ms)
         return self._then[place - 1] + (ms - self._since[place - 1]) * self._rates[place]
 
+    def when(self, clock_ms: float) -> float:
+        """Epoch ms at which the clock shows this."""
+        place = bisect_right(self._then, clock_ms)
+        if not place:
+            return clock_ms
+        return self._since[place - 1] + (clock_ms - self._then[place - 1]) / self._rates[place]
+
     def between(self, before: int, after: int) -> float:
         """Ms of the clock from one instant to a later one."""
         return self.at(after) - self.at(before) if self._since else float(after - before)
@@ -48,6 +55,15 @@ class Clock:
     def pace(self, ms: int) -> float:
         """Days of the clock that go by in a day, at an instant."""
         return self._rates[bisect_right(self._since, ms)]
+
+    @property
+    def last_pace(self) -> float:
+        """The one that it keeps, as far as is known."""
+        return self._rates[-1]
+
+    def all_pace(self, ms: ArrayLike) -> NDArray[np.float64]:
+        """`pace` at many instants."""
+        return self._array[2][np.searchsorted(self._array[0], np.asarray(ms), side="right")]
 
     def all_at(self, ms: ArrayLike) -> NDArray[np.float64]:
         """`at` of many instants."""

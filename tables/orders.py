@@ -5,8 +5,9 @@ from math import log
 
 from msgspec import Struct
 
-from tables.clock import CALENDAR, DAY, Clock
+from tables.clock import CALENDAR, Clock
 
+DAY = 86_400_000
 WEEK = 7 * DAY
 DUE = 1
 OVERDUE = 2

@@ -68,6 +68,8 @@ class TimingPrior(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     bend: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """From the model's chance u that a gap is over to the one that windows go by: logit(u) with a constant added, and
     its halves ln u and -ln(1 - u) multiplied by e to these powers. Zeros: the model's own."""
+    level: float = 0.0
+    """Orders seen for each one that the model expects in a week, on the average; 0: the clock is not followed."""
 
     def __post_init__(self) -> None:
         _location("mu0", self.mu0, 20)
@@ -82,6 +84,8 @@ class TimingPrior(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
             raise ParametersError(f"omega is {self.omega:g}; it must lie between 0 and 1")
         for value in self.shift:
             _location("shift", value, 5)
+        if not 0 <= self.level <= 20:
+            raise ParametersError(f"level is {self.level:g}; it must lie between 0 and 20")
         for value in self.bend:
             _location("bend", value, 3)
         if not all(0.01 <= low < high <= 5 for low, high in pairwise((*self.sigmas, 5.0))):

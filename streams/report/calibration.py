@@ -11,6 +11,7 @@ from agents.scoring import (
     auc,
     brier,
     class_of,
+    clock_of,
     coverage,
     foretold_gaps,
     foretold_silence,
@@ -23,19 +24,18 @@ Json = dict[str, Any]
 
 def calibration(trial: Trial, prior: TimingPrior, not_told: list[str]) -> Json:
     """Coverage by level and class, the spread of gaps over their windows, AUC and Brier score of silence foretold."""
-    gaps, silence = foretold_gaps(trial, prior), foretold_silence(trial, prior)
+    clock = clock_of(trial, prior)
+    gaps, silence = foretold_gaps(trial, prior, clock), foretold_silence(trial, prior, clock)
     if not gaps.u.size:
         not_told.append("coverage: no gap between orders began after train_until and closed in time")
     if not silence.p.size:
         not_told.append("silence: fewer than 90 days after train_until")
-    # rules see the windows that were told when the gap began, as long as parameters do not change on the way
-    of_all = _levels(gaps.u)
     return {
-        "window_coverage": of_all,
-        "forecast_coverage": of_all,
+        "window_coverage": _levels(gaps.u),
+        "forecast_coverage": _levels(gaps.told),
         "coverage_by_class": {name: _levels(gaps.u[class_of(gaps.earlier, name)]) for name in CLASSES},
         "coverage_gaps": {"all": gaps.u.size} | {name: int(class_of(gaps.earlier, name).sum()) for name in CLASSES},
-        "calibration": {"window": spread(gaps.u), "forecast": spread(gaps.u)},
+        "calibration": {"window": spread(gaps.u), "forecast": spread(gaps.told)},
         "silence": _silence(silence),
     }
 

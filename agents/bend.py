@@ -22,6 +22,8 @@ class Bend:
 
     def __init__(self, constant: float, below: float, above: float) -> None:
         self.straight = constant == below == above == 0
+        if self.straight:
+            return
         self._constant, self._below, self._above = constant, float(np.exp(below)), float(np.exp(above))
         self._ln_odds: Floats = np.linspace(-_REACH, _REACH, _STEPS)
         self._bent = self._of(-np.log1p(np.exp(-self._ln_odds)), -np.log1p(np.exp(self._ln_odds)))

@@ -15,6 +15,7 @@ from streams import __version__
 from streams.child import Child
 from streams.embedded import free_port, wait_for_broker
 from streams.resolve import load_settings
+from streams.worker import _STOP_SECONDS
 from tests.support.maven import jars
 from tests.support.node import Java
 from tests.support.programs import program
@@ -84,8 +85,6 @@ def test_settings_of_workers_are_settings(services: dict[str, dict[str, Any]], t
 
 
 def test_a_worker_is_given_the_time_that_it_needs_to_stop(services: dict[str, dict[str, Any]]) -> None:
-    from streams.worker import _STOP_SECONDS  # noqa: PLC0415 - the worker's own limit, and nobody else's business
-
     seconds = float(services["worker"]["stop_grace_period"].removesuffix("s"))
     assert seconds > _STOP_SECONDS + 2
 

@@ -280,6 +280,8 @@ def test_scaling_follows_the_lag_of_the_worker_s_own_topics_and_group(render: Re
     assert "replicas" not in worker["spec"]
     assert scaled["scaleTargetRef"]["name"] == worker["metadata"]["name"]
     assert (scaled["minReplicaCount"], scaled["maxReplicaCount"]) == (2, 12)
+    ways = scaled["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+    assert {policy["value"] for way in ways.values() for policy in way["policies"]} == {12}  # in one step
     assert {each["metadata"]["topic"] for each in scaled["triggers"]} == set(settings.sources)
     for trigger in scaled["triggers"]:
         told = trigger["metadata"]

@@ -73,8 +73,7 @@ def build(project: Path, root: Path) -> Image:
         if name == "FROM":
             stage = rest.split(" AS ")[1] if " AS " in rest else "final"
         elif name == "RUN":
-            environ = {"PATH": f"{base}:{os.environ['PATH']}", "HOME": str(root)}
-            _run(image.inside(rest), Path(image.workdir), environ)
+            _run(image.inside(rest), Path(image.workdir), base)
         elif name == "COPY" and stage == "build":
             *sources, target = rest.split()
             for source in sources:
@@ -116,11 +115,13 @@ def _base(root: Path) -> Path:
     return folder
 
 
-def _run(command: str, cwd: Path, environ: dict[str, str]) -> None:
+def _run(command: str, cwd: Path, base: Path) -> None:
+    # from where pip gets packages is this machine's business, and its environment may say so
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(
         ["sh", "-ec", command],
         cwd=cwd,
-        env=environ,
+        env={**environ, "PATH": f"{base}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         check=False,

@@ -38,7 +38,7 @@ def _install(module: str, home: Path) -> None:
     try:
         done = subprocess.run(
             ["go", "install", module],
-            env={**os.environ, "GOBIN": str(home), "CGO_ENABLED": "0"},
+            env={**os.environ, "GOBIN": str(home)},
             capture_output=True,
             text=True,
             check=False,

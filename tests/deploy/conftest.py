@@ -19,7 +19,7 @@ def prometheus_programs() -> Path:
 
 @pytest.fixture(scope="session")
 def amtool() -> Path:
-    """Alertmanager's tool."""
+    """Alertmanager's tool. Itself it runs only where it is installed: it looks for templates at a fixed place."""
     return _had(lambda: debian("prometheus-alertmanager", "amtool")) / "amtool"
 
 

@@ -310,9 +310,19 @@ def test_dashboards_and_rules_are_those_of_the_project(render: Render) -> None:
 
 def test_packed_it_brings_rules_and_dashboards_along(helm: Path, tmp_path: Path, render: Render) -> None:
     """In the project they are links to where they are kept."""
-    (tmp_path / "values.yaml").write_text(yaml.safe_dump(EVERYTHING))
+    values = tmp_path / "values.yaml"
+    values.write_text(yaml.safe_dump(EVERYTHING))
     subprocess.run([helm, "package", CHART, "-d", tmp_path], capture_output=True, check=True, timeout=60)
     (packed,) = tmp_path.glob("*.tgz")
-    command = [helm, "template", "shop1", packed, "--kube-version", OLDEST, "-f", tmp_path / "values.yaml"]
+    command: list[str | Path] = [
+        helm,
+        "template",
+        "shop1",
+        packed,
+        "--kube-version",
+        OLDEST,
+        "-f",
+        tmp_path / "values.yaml",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert [found for found in yaml.safe_load_all(done.stdout) if found] == render(EVERYTHING)

@@ -1,9 +1,13 @@
 """compose.yaml: read by Docker Compose itself; what its services are told is tried on what can be had of them here."""
 
+import http.server
 import json
+import queue
 import re
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,7 @@ from streams.worker import _STOP_SECONDS
 from tests.support.maven import jars
 from tests.support.node import Java
 from tests.support.programs import program
+from tests.support.prometheus import Prometheus
 from tests.support.workers import ROOT, offbeat, running
 
 DEPLOY = ROOT / "deploy"
@@ -95,22 +100,69 @@ def test_a_worker_is_given_the_time_that_it_needs_to_stop(services: dict[str, di
 def test_prometheus_takes_its_configuration(
     services: dict[str, dict[str, Any]], prometheus_programs: Path, tmp_path: Path
 ) -> None:
-    for mount in services["prometheus"]["volumes"]:
-        if mount["type"] == "bind":
-            source = Path(mount["source"])
-            (tmp_path / Path(mount["target"]).name).write_text(source.read_text())
-    check(prometheus_programs / "promtool", "check", "config", str(tmp_path / "prometheus.yml"))
+    check(prometheus_programs / "promtool", "check", "config", str(mounted(services["prometheus"], tmp_path)))
 
 
 def test_alertmanager_takes_its_configuration(amtool: Path) -> None:
     check(amtool, "check-config", str(DEPLOY / "alertmanager" / "alertmanager.yml"))
 
 
-@pytest.mark.parametrize(("severity", "receiver"), [("critical", "page"), ("warning", "office"), ("info", "nobody")])
-def test_alerts_go_where_their_severity_says(amtool: Path, severity: str, receiver: str) -> None:
+@pytest.mark.parametrize(("severity", "whom"), [("critical", "page"), ("warning", "office"), ("info", "nobody")])
+def test_alerts_go_where_their_severity_says(amtool: Path, severity: str, whom: str) -> None:
+    assert receiver(amtool, severity=severity) == whom
+
+
+def receiver(amtool: Path, **labels: str) -> str:
     file = DEPLOY / "alertmanager" / "alertmanager.yml"
-    told = check(amtool, "config", "routes", "test", f"--config.file={file}", f"severity={severity}")
-    assert told.split() == [receiver]
+    told = (f"{name}={value}" for name, value in labels.items())
+    return check(amtool, "config", "routes", "test", f"--config.file={file}", *told).strip()
+
+
+@contextmanager
+def in_the_place_of_alertmanager(alerts: "queue.Queue[dict[str, str]]") -> Iterator[str]:
+    """Where Prometheus can tell alerts; their labels are put into `alerts`."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self.path == "/api/v2/alerts":
+                for alert in told:
+                    alerts.put(alert["labels"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_prometheus_tells_alertmanager(
+    services: dict[str, dict[str, Any]], prometheus_programs: Path, amtool: Path, tmp_path: Path
+) -> None:
+    """That no worker answers, since nobody here knows the name by which they are found; sooner than in a minute."""
+    alerts: queue.Queue[dict[str, str]] = queue.Queue()
+    with in_the_place_of_alertmanager(alerts) as address:
+        config = mounted(services["prometheus"], tmp_path)
+        config.write_text(config.read_text().replace("alertmanager:9093", address).replace("5s", "1s"))
+        rules = tmp_path / "alerts.yml"
+        # not at once: as long as it has not found Alertmanager, it tells nobody, and again only a minute later
+        rules.write_text(rules.read_text().replace("for: 1m", "for: 8s"))
+        with Prometheus(prometheus_programs, config):
+            labels = alerts.get(timeout=60)
+    assert labels["alertname"] == "OffbeatAllDown"
+    assert receiver(amtool, **labels) == "page"
+
+
+def mounted(service: dict[str, Any], folder: Path) -> Path:
+    """Prometheus' configuration, copied with the files beside it, as the container has them."""
+    for mount in service["volumes"]:
+        if mount["type"] == "bind":
+            (folder / Path(mount["target"]).name).write_text(Path(mount["source"]).read_text())
+    return folder / "prometheus.yml"
 
 
 def check(*command: str | Path) -> str:

@@ -37,9 +37,12 @@ chaos: setup ## N faults (100) by SEED (1) on Apache Kafka, and what they did; C
 dashboards: setup ## write deploy/grafana/dashboards from deploy/grafana/boards
 	@cd deploy/grafana && ../../$(BIN)/python -m boards
 
-lock: setup ## renew requirements.lock from pyproject.toml (needs uv)
-	@uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-		--python-version 3.11 --extra demo --extra test -o requirements.lock pyproject.toml
+COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	--python-version 3.11
+
+lock: setup ## renew requirements.lock from pyproject.toml, and the part of it for the image (needs uv)
+	@$(COMPILE) --extra demo --extra test -o requirements.lock pyproject.toml
+	@$(COMPILE) --extra build -c requirements.lock -o deploy/requirements.lock pyproject.toml
 
 clean: ## remove what the other targets made
 	@rm -rf .venv .cache/peers build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

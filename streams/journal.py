@@ -7,7 +7,7 @@ import time
 from aiokafka.errors import KafkaError
 
 _THEIRS = ("kafka", "aiokafka", "faust", "mode", "asyncio")
-_OURS_OF_MODE = ("streams.transport", "streams.recovery")
+_OURS_OF_MODE = ("streams.consumerthread", "streams.transport", "streams.recovery")
 """What subclasses Faust's services logs each of their steps under its own name."""
 QUIET_SECONDS = 60.0
 _KINDS = 1_000

@@ -1,10 +1,14 @@
 """What brokers refuse for good, in words that say how to mend it. Anything else they do may pass."""
 
-from aiokafka import errors
-from aiokafka.conn import create_conn
+import ssl
+from collections.abc import Sequence
+from typing import Any
 
-from streams.settingkinds import split_address
+from aiokafka import errors
+
+from streams.login import log_in
 from streams.settings import Settings
+from streams.tokens import TokenRefusedError
 
 FAILURE, CONFIGURATION = 1, 2
 """Exit statuses: the brokers may be set otherwise, and the same worker goes on; a setting of ours must change."""
@@ -12,7 +16,7 @@ FAILURE, CONFIGURATION = 1, 2
 
 def refusal(exc: BaseException, settings: Settings) -> tuple[int, str] | None:
     """(exit status, one line) when trying again is of no use; None when it may be."""
-    who = f"user {settings.security.user}" if settings.security.user else "this client"
+    who = _who(settings)
     match exc:
         case errors.InvalidSessionTimeoutError():
             return CONFIGURATION, (
@@ -33,7 +37,7 @@ def refusal(exc: BaseException, settings: Settings) -> tuple[int, str] | None:
         case errors.AuthenticationFailedError() | errors.SaslAuthenticationFailed():
             why = " ".join(str(exc).split())[:200]
             return CONFIGURATION, (
-                f"security: the brokers refuse {who}: {why}; check user and password in OFFBEAT_SECURITY_*"
+                f"security: the brokers refuse {who}: {why}; check {_login(settings)} in OFFBEAT_SECURITY_*"
             )
         case errors.TopicAuthorizationFailedError():
             topics = exc.args[0] if exc.args else "a topic"
@@ -54,26 +58,66 @@ def refusal(exc: BaseException, settings: Settings) -> tuple[int, str] | None:
                 "clock: the brokers refuse records with the time of this machine as too far ahead; let NTP set the "
                 "clocks of both (offbeat doctor tells how far they are apart)"
             )
+        case TokenRefusedError():
+            return CONFIGURATION, str(exc)
         case _:
-            return None
+            return _handshake(exc)
 
 
-async def refused(settings: Settings) -> tuple[int, str] | None:
-    """As `refusal`, of the password by the first broker that can be asked; None without a password.
+async def refused(
+    settings: Settings, addresses: Sequence[str] = (), options: dict[str, Any] | None = None
+) -> tuple[int, str] | None:
+    """As `refusal`, of TLS and log-in by the first broker that can be asked; None when there is neither.
 
-    kafka-python only says that nobody answers.
+    Clients only say that nobody answers. `addresses`: those of the settings unless given; `options`: of a client that
+    may have been made with another password. Raises SettingsError.
     """
-    if not settings.security.mechanism:
+    if settings.security.protocol == "PLAINTEXT":
         return None
-    options = settings.client_options()
-    del options["bootstrap_servers"]
-    for address in settings.broker_list:
+    options = settings.client_options() if options is None else options
+    for address in addresses or settings.broker_list:
         try:
-            connection = await create_conn(*split_address(address), request_timeout_ms=5000, **options)
+            await log_in(address, options)
         except (errors.KafkaError, OSError, TimeoutError) as exc:
             if (found := refusal(exc, settings)) is not None:
                 return found
         else:
-            connection.close()
             return None
     return None
+
+
+def _login(settings: Settings) -> str:
+    return "how the token is got" if settings.security.mechanism == "OAUTHBEARER" else "user and password"
+
+
+def _who(settings: Settings) -> str:
+    security = settings.security
+    if security.mechanism == "OAUTHBEARER" and not security.token_url:
+        return f"the token of {'token_file' if security.token_file else 'token_command'}"
+    return f"user {security.user}" if security.user else "this client"
+
+
+def _handshake(exc: BaseException) -> tuple[int, str] | None:
+    """What is wrong with a certificate, theirs or ours; None when it is something else."""
+    found: BaseException | None = exc
+    while found is not None and not isinstance(found, ssl.SSLError):
+        found = found.__cause__
+    if isinstance(found, ssl.SSLCertVerificationError):
+        what = f"security: the certificate of the brokers is not accepted: {found.verify_message}"
+        match found.verify_code:
+            case 9 | 10:  # not yet valid, expired
+                return FAILURE, f"{what}; renew it, or let NTP set this machine's clock"
+            case 62 | 64:  # another name, another address
+                return CONFIGURATION, f"{what}; name brokers in OFFBEAT_BROKERS as their certificates do"
+            case _:
+                return CONFIGURATION, f"{what}; set OFFBEAT_SECURITY_CA to the file of the CA that has signed it"
+    if isinstance(found, ssl.SSLError) and (found.reason or "").endswith(_OF_OURS):
+        return CONFIGURATION, (
+            f"security: the brokers do not accept this client's certificate ({found.reason}); set "
+            "OFFBEAT_SECURITY_CERTIFICATE and OFFBEAT_SECURITY_KEY to one that they trust"
+        )
+    return None
+
+
+_OF_OURS = ("CERTIFICATE_REQUIRED", "UNKNOWN_CA", "BAD_CERTIFICATE", "CERTIFICATE_EXPIRED", "HANDSHAKE_FAILURE")
+"""How brokers refuse a client's certificate, or that there is none (RFC 8446, section 6.2)."""

@@ -105,12 +105,12 @@ class Settings:
         """The brokers, one by one."""
         return self.brokers.split(",")
 
-    def client_options(self) -> dict[str, Any]:
-        """Keyword arguments that clients of aiokafka and kafka-python share: where and how to connect.
+    def client_options(self, *, blocking: bool = False) -> dict[str, Any]:
+        """Keyword arguments for clients of aiokafka, or with `blocking` of kafka-python: where and how to connect.
 
         Raises SettingsError when a file that they need cannot be used.
         """
-        return {"bootstrap_servers": self.broker_list, **self.security.client_options()}
+        return {"bootstrap_servers": self.broker_list, **self.security.client_options(blocking=blocking)}
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Keys whose values do not go with others, and what to do."""

@@ -20,7 +20,11 @@ class TopicsError(StopError):
 
 
 class RefusedError(StopError):
-    """The brokers refuse us; one line that says how to mend it."""
+    """The brokers refuse us; one line that says how to mend it, and the exit status."""
+
+    def __init__(self, status: int, line: str) -> None:
+        super().__init__(line)
+        self.status = status
 
 
 async def wait_for_brokers(settings: Settings) -> Cluster:
@@ -28,7 +32,7 @@ async def wait_for_brokers(settings: Settings) -> Cluster:
     said = ""
     while True:
         if (found := await refused(settings)) is not None:
-            raise RefusedError(found[1])
+            raise RefusedError(*found)
         try:
             cluster = await _look(settings)
         except BrokerError as exc:

@@ -1,5 +1,6 @@
 """The topics the engine needs: making them, and telling how those that are there differ from what it needs."""
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -10,8 +11,10 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError, KafkaTimeoutError
 
+from streams.refusals import refused
 from streams.settingkinds import split_address
 from streams.settings import Settings
+from streams.tokens import TokenError
 from streams.topicplan import TRANSACTION_STATE, Cluster, Difference, Found, Topic, compare, every, wanted
 
 _EXISTS = 36
@@ -28,12 +31,16 @@ def admin(settings: Settings, brokers: list[str] | None = None, seconds: float =
 
     SettingsError when a file that the connection needs cannot be used.
     """
-    options = settings.client_options()
-    addresses = _answering(brokers or settings.broker_list, options.get("ssl_context"))
+    options = settings.client_options(blocking=True)
+    _have_token(options)
+    wanted_ones = brokers or settings.broker_list
+    with _with_reason(settings, wanted_ones):
+        addresses = _answering(wanted_ones, options.get("ssl_context"))
     where = ",".join(addresses)
     options |= {"bootstrap_servers": addresses, "client_id": "offbeat-admin"}
     try:
-        client = KafkaAdminClient(**options, bootstrap_timeout_ms=int(seconds * 1000), request_timeout_ms=20_000)
+        with _with_reason(settings, addresses):
+            client = KafkaAdminClient(**options, bootstrap_timeout_ms=int(seconds * 1000), request_timeout_ms=20_000)
     except KafkaTimeoutError:
         protocol = settings.security.protocol
         raise BrokerError(
@@ -48,6 +55,27 @@ def admin(settings: Settings, brokers: list[str] | None = None, seconds: float =
         raise BrokerError(f"the broker at {where} refused: {_cause(error)}; read the broker's log") from None
     finally:
         client.close()
+
+
+def _have_token(options: Mapping[str, Any]) -> None:
+    """Where a token is needed there is one; else BrokerError: the client would only say that nobody answers."""
+    provider = options.get("sasl_oauth_token_provider")
+    if provider is not None:
+        try:
+            provider.token()
+        except TokenError as error:
+            raise BrokerError(str(error)) from None
+
+
+@contextmanager
+def _with_reason(settings: Settings, addresses: list[str]) -> Iterator[None]:
+    """Where nobody answers, that may be a refusal, which a log-in tells: then that is the BrokerError."""
+    try:
+        yield
+    except (BrokerError, KafkaTimeoutError):
+        if (found := asyncio.run(refused(settings, addresses))) is not None:
+            raise BrokerError(found[1]) from None
+        raise
 
 
 def _answering(addresses: list[str], context: ssl.SSLContext | None) -> list[str]:

@@ -24,6 +24,8 @@ def worker(settings: Settings) -> None:
 
     try:
         status = run_worker(settings, stop)
-    except (TopicsError, RefusedError, ParametersError) as exc:
+    except RefusedError as exc:
+        raise failure(str(exc), exc.status) from exc
+    except (TopicsError, ParametersError) as exc:
         raise failure(str(exc), USAGE) from exc
     click.get_current_context().exit(status)

@@ -10,13 +10,14 @@ from streams.login import log_in
 from streams.settings import Settings
 from streams.tokens import TokenRefusedError
 
+_ALLOW = "allow it with kafka-acls.sh (streams/SECURITY.md lists what is needed)"
 FAILURE, CONFIGURATION = 1, 2
 """Exit statuses: the brokers may be set otherwise, and the same worker goes on; a setting of ours must change."""
 
 
 def refusal(exc: BaseException, settings: Settings) -> tuple[int, str] | None:
     """(exit status, one line) when trying again is of no use; None when it may be."""
-    who = _who(settings)
+    who = settings.security.who
     match exc:
         case errors.InvalidSessionTimeoutError():
             return CONFIGURATION, (
@@ -36,22 +37,21 @@ def refusal(exc: BaseException, settings: Settings) -> tuple[int, str] | None:
             )
         case errors.AuthenticationFailedError() | errors.SaslAuthenticationFailed():
             why = " ".join(str(exc).split())[:200]
-            return CONFIGURATION, (
-                f"security: the brokers refuse {who}: {why}; check {_login(settings)} in OFFBEAT_SECURITY_*"
-            )
+            login = "how the token is got" if settings.security.mechanism == "OAUTHBEARER" else "user and password"
+            return CONFIGURATION, f"security: the brokers refuse {who}: {why}; check {login} in OFFBEAT_SECURITY_*"
         case errors.TopicAuthorizationFailedError():
             topics = exc.args[0] if exc.args else "a topic"
             names = topics if isinstance(topics, str) else ", ".join(sorted(topics))
-            return FAILURE, f"the brokers do not let {who} use {names}; allow it (kafka-acls.sh)"
+            return FAILURE, f"the brokers do not let {who} use {names}; {_ALLOW}"
         case errors.GroupAuthorizationFailedError():
             return (
                 FAILURE,
-                f"the brokers do not let {who} read with group {settings.group_id}; allow it (kafka-acls.sh)",
+                f"the brokers do not let {who} read with group {settings.group_id}; {_ALLOW}",
             )
         case errors.TransactionalIdAuthorizationFailed():
             return FAILURE, (
                 f"the brokers do not let {who} write with transactional ids that begin with {settings.group_id}-; "
-                "allow it (kafka-acls.sh)"
+                f"{_ALLOW}"
             )
         case errors.InvalidTimestampError():
             return FAILURE, (
@@ -90,13 +90,6 @@ def _login(settings: Settings) -> str:
     return "how the token is got" if settings.security.mechanism == "OAUTHBEARER" else "user and password"
 
 
-def _who(settings: Settings) -> str:
-    security = settings.security
-    if security.mechanism == "OAUTHBEARER" and not security.token_url:
-        return f"the token of {'token_file' if security.token_file else 'token_command'}"
-    return f"user {security.user}" if security.user else "this client"
-
-
 def _handshake(exc: BaseException) -> tuple[int, str] | None:
     """What is wrong with a certificate, theirs or ours; None when it is something else."""
     found: BaseException | None = exc
@@ -119,5 +112,12 @@ def _handshake(exc: BaseException) -> tuple[int, str] | None:
     return None
 
 
-_OF_OURS = ("CERTIFICATE_REQUIRED", "UNKNOWN_CA", "BAD_CERTIFICATE", "CERTIFICATE_EXPIRED", "HANDSHAKE_FAILURE")
+_OF_OURS = (
+    "CERTIFICATE_REQUIRED",
+    "UNKNOWN_CA",
+    "BAD_CERTIFICATE",
+    "CERTIFICATE_UNKNOWN",
+    "CERTIFICATE_EXPIRED",
+    "HANDSHAKE_FAILURE",
+)
 """How brokers refuse a client's certificate, or that there is none (RFC 8446, section 6.2)."""

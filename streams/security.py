@@ -61,6 +61,13 @@ class Security:
         """Connections are encrypted, and the brokers prove who they are."""
         return self.protocol.endswith("SSL")
 
+    @property
+    def who(self) -> str:
+        """Who the brokers take this client for, as far as it is known here, for a message."""
+        if self.mechanism == "OAUTHBEARER" and not self.token_url:
+            return f"the owner of the token of {'token_file' if self.token_file else 'token_command'}"
+        return f"user {self.user}" if self.user else "this client"
+
     def conflict(self) -> tuple[str, str] | None:
         """The key of a setting that does not go with the others, and what to do; None when all is well."""
         if self.protocol.startswith("SASL_"):

@@ -17,8 +17,8 @@ from streams.settings import Settings
 from streams.tokens import TokenError
 from streams.topicplan import TRANSACTION_STATE, Cluster, Difference, Found, Topic, compare, every, wanted
 
-_EXISTS = 36
-"""Kafka's code for a topic that is there already."""
+_EXISTS, _NOT_ALLOWED = 36, 29
+"""Kafka's codes for a topic that is there already, and for one that is none of our business."""
 
 
 class BrokerError(RuntimeError):
@@ -47,6 +47,8 @@ def admin(settings: Settings, brokers: list[str] | None = None, seconds: float =
             f"what listens at {where} does not answer as a Kafka broker with {protocol}; "
             "check protocol, mechanism, user and password in OFFBEAT_SECURITY_*"
         ) from None
+    except BrokerError:
+        raise
     except (KafkaError, OSError, RuntimeError, ValueError) as error:
         raise BrokerError(f"the broker at {where} refused: {_cause(error)}; check OFFBEAT_SECURITY_*") from None
     try:
@@ -134,7 +136,15 @@ def _look(client: Any, settings: Settings) -> Cluster:
         for name, told in there.items()
     }
     transactions = found.pop(TRANSACTION_STATE, None)
-    return Cluster(len(members(client)), found, transactions)
+    missing = [name for name in every(settings) if name not in found]
+    return Cluster(len(members(client)), found, _hidden(client, settings, missing), transactions)
+
+
+def _hidden(client: Any, settings: Settings, missing: list[str]) -> frozenset[str]:
+    """Those that we may not see; asked for by name, which only brokers that know who asks are."""
+    if not missing or settings.security.protocol == "PLAINTEXT":
+        return frozenset()
+    return frozenset(t["name"] for t in client.describe_topics(missing) if t["error_code"] == _NOT_ALLOWED)
 
 
 def members(client: Any) -> list[tuple[str, int]]:

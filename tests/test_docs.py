@@ -23,7 +23,11 @@ from tests.sim.planted import PLANTED
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("streams", "agents", "tables", "tests", "deploy")
-PAGES = [*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))]
+PAGES = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob(".github/*.md"),
+    *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md")),
+]
 
 
 def text_of(name: str) -> str:

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 from confluent_kafka.admin import (
     AclBinding,
@@ -22,6 +23,7 @@ from streams.embedded import free_port
 from tests.support.brokers import ApacheKafka
 from tests.support.certificates import Authority
 from tests.support.node import Listener
+from tests.support.workers import Deployment
 
 PASSWORD = "looking-glass land"
 """Of alice, with PLAIN and with SCRAM."""
@@ -69,9 +71,10 @@ class SecuredKafka(ApacheKafka):
             },
         )
 
-    def start(self) -> None:
-        super().start()
+    def __enter__(self) -> Self:
+        super().__enter__()
         self.set_password(PASSWORD)
+        return self
 
     def set_password(self, password: str) -> None:
         """Of alice, with SCRAM. Who has come in before stays."""
@@ -80,6 +83,12 @@ class SecuredKafka(ApacheKafka):
             change = UserScramCredentialUpsertion("alice", ScramCredentialInfo(mechanism, 4096), password.encode())
             for done in admin.alter_user_scram_credentials([change]).values():  # no user twice in one request
                 done.result(10)
+
+    def environment(self, to: Deployment, **security: str) -> dict[str, str]:
+        """Of workers and commands that come by `login`; `security`: settings by their names, `mechanism="PLAIN"`."""
+        told = {"protocol": "SASL_SSL", "ca": str(self.authority.ca), **security}
+        ours = {f"OFFBEAT_SECURITY_{name.upper()}": value for name, value in told.items()}
+        return {**to.environ, "OFFBEAT_BROKERS": self.login, **ours}
 
     def allow(self, user: str, *rules: tuple[str, str, str]) -> None:
         """Let `user` do this: (resource, name, operation), as `kafka-acls.sh` calls them; `x*`: names that begin so."""

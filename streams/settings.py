@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.kinds import Choice, Number, duration, setting, whole
+from streams.logformat import FORMATS
 from streams.security import Security, SettingsError
 from streams.settingkinds import Address, Addresses, File, Folder, Name, RedisUrl
 from tables.events import SOURCES
@@ -67,6 +68,7 @@ class Settings:
     dead_letter_share: float = setting(Number(0.0, 1.0, full=True), 0.5)
     """Of the last 1,000 events; more dead letters stop the worker. 1: never."""
     log_level: str = setting(Choice(("debug", "info", "warning", "error")), "info")
+    log_format: str = setting(Choice(FORMATS), "text")
     security: Security = field(default_factory=Security)
     topics: Topics = field(default_factory=Topics)
 

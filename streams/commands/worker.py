@@ -10,7 +10,18 @@ from streams.stopping import StopSignal
 
 
 @click.command()
-@with_settings("brokers", "prefix", "delivery", "clock", "rules", "parameters", "state_dir", "metrics", "log_level")
+@with_settings(
+    "brokers",
+    "prefix",
+    "delivery",
+    "clock",
+    "rules",
+    "parameters",
+    "state_dir",
+    "metrics",
+    "log_level",
+    "log_format",
+)
 def worker(settings: Settings) -> None:
     """Run the stream processor until it is told to stop (SIGTERM, Ctrl-C).
 

@@ -86,6 +86,7 @@ def test_every_setting_can_be_set_from_file_and_environment(tmp_path: Path) -> N
         ("session_timeout",): "30s",
         ("dead_letter_share",): 0.25,
         ("log_level",): "debug",
+        ("log_format",): "json",
         ("security", "protocol"): "SASL_SSL",
         ("security", "mechanism"): "PLAIN",
         ("security", "user"): "u",

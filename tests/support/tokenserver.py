@@ -14,7 +14,8 @@ from tests.support.secured import token
 class TokenServer:
     """Gives who knows the secret a token for `user` that is good for `seconds`.
 
-    `answer`: status and body of every answer instead, as long as it is set. `asked`: what each request was for.
+    `answer`: status and body of every answer instead, as long as it is set.
+    `asked`: what each request was for; `given`: the tokens.
     """
 
     def __init__(self, user: str, secret: str, seconds: float = 3600.0) -> None:
@@ -22,6 +23,7 @@ class TokenServer:
         self.answer: tuple[int, bytes] | None = None
         self.location = ""
         self.asked: list[dict[str, list[str]]] = []
+        self.given: list[str] = []
         self._basic = f"Basic {base64.b64encode(f'{user}:{secret}'.encode()).decode()}"
         outer = self
 
@@ -46,7 +48,8 @@ class TokenServer:
     def _answer(self, user: str, login: str) -> tuple[int, bytes]:
         if login != self._basic:
             return 401, b'{"error": "invalid_client"}'
-        told = {"access_token": token(user, self.seconds), "token_type": "Bearer", "expires_in": self.seconds}
+        self.given.append(token(user, self.seconds))
+        told = {"access_token": self.given[-1], "token_type": "Bearer", "expires_in": self.seconds}
         return 200, json.dumps(told).encode()
 
     def __enter__(self) -> Self:

@@ -25,30 +25,37 @@ class BrokerError(RuntimeError):
     """The brokers do not answer, or refuse; one line. Mend their address or the brokers, then try again."""
 
 
+class RefusedError(BrokerError):
+    """They refuse us for good: one line that says how to mend it, and the exit status (see `streams.refusals`)."""
+
+    def __init__(self, status: int, line: str) -> None:
+        super().__init__(line)
+        self.status = status
+
+
 @contextmanager
 def admin(settings: Settings, brokers: list[str] | None = None, seconds: float = 5.0) -> Iterator[Any]:
     """A client for administration; whatever it raises, also later in the block, comes out as BrokerError.
 
-    SettingsError when a file that the connection needs cannot be used.
+    RefusedError, which is one, when they do not let us in; SettingsError when a file that the connection needs cannot
+    be used. Not to be called where an event loop runs.
     """
     options = settings.client_options(blocking=True)
+    named = brokers or settings.broker_list
+    if (found := asyncio.run(refused(settings, named))) is not None:
+        raise RefusedError(*found)
     _have_token(options)
-    wanted_ones = brokers or settings.broker_list
-    with _with_reason(settings, wanted_ones):
-        addresses = _answering(wanted_ones, options.get("ssl_context"))
+    addresses = _answering(named, options.get("ssl_context"))
     where = ",".join(addresses)
     options |= {"bootstrap_servers": addresses, "client_id": "offbeat-admin"}
     try:
-        with _with_reason(settings, addresses):
-            client = KafkaAdminClient(**options, bootstrap_timeout_ms=int(seconds * 1000), request_timeout_ms=20_000)
+        client = KafkaAdminClient(**options, bootstrap_timeout_ms=int(seconds * 1000), request_timeout_ms=20_000)
     except KafkaTimeoutError:
         protocol = settings.security.protocol
         raise BrokerError(
             f"what listens at {where} does not answer as a Kafka broker with {protocol}; "
             "check protocol, mechanism, user and password in OFFBEAT_SECURITY_*"
         ) from None
-    except BrokerError:
-        raise
     except (KafkaError, OSError, RuntimeError, ValueError) as error:
         raise BrokerError(f"the broker at {where} refused: {_cause(error)}; check OFFBEAT_SECURITY_*") from None
     try:
@@ -67,17 +74,6 @@ def _have_token(options: Mapping[str, Any]) -> None:
             provider.token()
         except TokenError as error:
             raise BrokerError(str(error)) from None
-
-
-@contextmanager
-def _with_reason(settings: Settings, addresses: list[str]) -> Iterator[None]:
-    """Where nobody answers, that may be a refusal, which a log-in tells: then that is the BrokerError."""
-    try:
-        yield
-    except (BrokerError, KafkaTimeoutError):
-        if (found := asyncio.run(refused(settings, addresses))) is not None:
-            raise BrokerError(found[1]) from None
-        raise
 
 
 def _answering(addresses: list[str], context: ssl.SSLContext | None) -> list[str]:

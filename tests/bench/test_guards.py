@@ -127,7 +127,7 @@ def test_memory_for_a_customer() -> None:
     finally:
         tracemalloc.stop()
     assert len(core.states) == customers
-    assert (after - before) / customers < 460 * SLACK
+    assert (after - before) / customers < 363 * SLACK
 
 
 def requests_of_a_batch(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:

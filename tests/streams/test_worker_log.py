@@ -11,7 +11,7 @@ from streams.logformat import pseudonym
 from tests.support.secured import PASSWORD, SecuredKafka
 from tests.support.tokenserver import TokenServer
 from tests.support.topics_io import Broker, Send, event, now, produce, read_all
-from tests.support.workers import Deployment, Worker, deploy, rules_of_a_minute
+from tests.support.workers import Deployment, Worker, deploy, offbeat, rules_of_a_minute
 
 REDIS = "redis-pass-1"
 SECRETS = (PASSWORD, "client-secret-1", REDIS)
@@ -96,6 +96,21 @@ def test_texts_of_events_do_no_harm(broker: Broker, tmp_path: Path) -> None:
     dead = read_all(broker, [to.topic("dead-letters")])
     assert {message.value for message in dead} <= {record.value for record in sent}
     assert any(("\x1b[31m", b"\x1b[2J\n") in message.all_headers for message in dead)
+
+
+def test_texts_of_files_do_no_harm_on_a_terminal(tmp_path: Path) -> None:
+    """Commands say which lines of a file they refuse, and repeat what stands there."""
+    log = tmp_path / "log.jsonl"
+    wrong = [{"type": name, "event_id": name, "customer_id": name, "occurred_at": name} for name in HOSTILE]
+    good = {"type": "product.viewed", "event_id": "e", "customer_id": "c", "occurred_at": 1, "product_id": "p"}
+    log.write_text(
+        "".join(json.dumps(line) + "\n" for line in [good | {"occurred_at": now()}, *wrong]) + "\x1b[2J{\n" * 2
+    )
+    done = offbeat("backtest", str(log), environ={})
+    assert done.returncode == 0
+    assert f"{len(HOSTILE) + 2} rejected" in done.stdout
+    assert (done.stdout + done.stderr).replace("\n", "").isprintable()
+    assert not any(line.startswith("2026-01-01") for line in (done.stdout + done.stderr).splitlines())
 
 
 def test_customers_are_named_at_debug_alone(embedded_broker: EmbeddedBroker) -> None:

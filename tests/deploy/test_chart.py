@@ -23,7 +23,7 @@ OLDEST = "1.27.0"
 FOREIGN = {"ServiceMonitor", "PrometheusRule", "ScaledObject"}
 OWN_KEYS = {"partitions", "state_dir", "redis", "metrics", "rules", "parameters"}
 """Settings for which the chart has values of its own."""
-SECRET_KEYS = {"password", "password_file", "ca", "certificate", "key"}
+SECRET_KEYS = {"password", "password_file", "token_file", "token_command", "ca", "certificate", "key"}
 EVERYTHING: dict[str, Any] = {
     "partitions": 12,
     "settings": {

@@ -42,7 +42,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 {{- with .Values.secrets.security }}
 {{- if .name }}
-{{- range $variable, $file := dict "PASSWORD_FILE" .passwordKey "CA" .caKey "CERTIFICATE" .certificateKey "KEY" .keyKey }}
+{{- range $variable, $file := dict "PASSWORD_FILE" .passwordKey "TOKEN_FILE" .tokenKey "CA" .caKey "CERTIFICATE" .certificateKey "KEY" .keyKey }}
 {{- if $file }}
 - {name: {{ printf "OFFBEAT_SECURITY_%s" $variable }}, value: {{ printf "/run/secrets/offbeat/%s" $file | quote }}}
 {{- end }}

@@ -13,9 +13,11 @@ from streams.report.html.axes import Frame, Scale, count_ticks
 from streams.report.html.svg import hint, picture, tag
 from streams.report.html.words import count, day, said
 
-_MOST_BARS = 130
+_MOST_BARS = 400
 _STEPS = {1: "day", 7: "week", 28: "four weeks", 364: "52 weeks"}
 _WIDTH = 960
+_SLIM = 2.0
+"""Pixels; bars up to this wide have no gap between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def _row(calendar: Calendar, name: str, one: dict[str, Any]) -> dict[str, Any]:
 
 def _bar(frame: Frame, place: int, low: float, high: float, family: str, told: Markup) -> Markup:
     left, right = frame.x(place), frame.x(place + 1)
-    gap = min(1.0, 0.2 * (right - left))
+    gap = min(1.0, 0.15 * (right - left)) if right - left > _SLIM else 0.0
     top, bottom = frame.y(high), frame.y(low)
     return tag("rect", told, x=left, y=top, width=right - left - gap, height=bottom - top, class_=f"fill {family}")
 

@@ -26,6 +26,7 @@ def test_ticks_begin_at_zero_and_reach_the_most(most: float) -> None:
 
 def test_ticks_of_shares() -> None:
     assert [label for _, label in percent_ticks(0.5, 0.1)][::5] == ["50\u00a0%", "100\u00a0%"]
+    assert [label for _, label in percent_ticks(0.3, 0.2)] == [f"{share}\u00a0%" for share in (30, 50, 70, 90)]
 
 
 def test_a_scale_bent_and_not() -> None:

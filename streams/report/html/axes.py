@@ -59,8 +59,8 @@ def count_ticks(most: float, about: int = 3) -> list[tuple[float, str]]:
 
 
 def percent_ticks(low: float = 0.0, step: float = 0.25) -> list[tuple[float, str]]:
-    """Shares from `low` to 1."""
-    count = round((1.0 - low) / step)
+    """Shares from `low` up to 1, and not beyond."""
+    count = int((1.0 - low) / step + 1e-9)
     return [(low + step * i, percent(low + step * i)) for i in range(count + 1)]
 
 

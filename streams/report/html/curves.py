@@ -26,20 +26,14 @@ class Curve:
     tone: str
 
 
-def curves(found: Sequence[Curve], says: str, *, whole: bool = True) -> Markup | None:
-    """All curves over one axis of days, on which early days have more room; None: there is no point.
-
-    `whole`: the axis goes up to 100 %; else as far as the highest curve needs.
-    """
+def curves(found: Sequence[Curve], says: str) -> Markup | None:
+    """All curves over one axis of days, on which early days have more room; None: there is no point."""
     found = [curve for curve in found if curve.points]
     if not found:
         return None
     longest = max(days for curve in found for days, _ in curve.points)
-    highest = max(share for curve in found for _, share in curve.points)
-    top, step = (1.0, 0.25) if whole or highest > 0.5 else (0.5, 0.1)
-    frame = Frame(Scale(0, longest, 56, _WIDTH - _LABELS, sqrt), Scale(0, top, _HEIGHT - 52, 12))
-    y_ticks = [(share, label) for share, label in percent_ticks(0.0, step) if share <= top]
-    parts = frame.grid(_ticks(frame.x, longest), y_ticks, "days")
+    frame = Frame(Scale(0, longest, 56, _WIDTH - _LABELS, sqrt), Scale(0, 1, _HEIGHT - 52, 12))
+    parts = frame.grid(_ticks(frame.x, longest), percent_ticks(), "days")
     ends = apart([frame.y(curve.points[-1][1]) for curve in found], 17, 16, _HEIGHT - 56)
     for curve, y in zip(found, ends, strict=True):
         parts += _curve(frame, curve, y)

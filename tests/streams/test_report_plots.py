@@ -11,7 +11,7 @@ from streams.report.html.axes import Scale, apart, count_ticks, percent_ticks
 from streams.report.html.curves import Curve, curves
 from streams.report.html.sent import Calendar, sent
 from streams.report.html.svg import picture, tag, text
-from streams.report.html.words import count, day, days, money, percent, short
+from streams.report.html.words import count, day, days, money, percent, rate, short
 from tests.support.pages import Page
 
 
@@ -85,6 +85,7 @@ def test_curves_without_a_point_are_no_plot() -> None:
 
 def test_figures_as_people_read_them() -> None:
     assert [count(None), count(1234567.0), percent(None), percent(0.0049, 1)] == ["–", "1,234,567", "–", "0.5\u00a0%"]
+    assert [rate(value) for value in (0.0, 0.01, 0.1, 9.94, 12345.6)] == ["0.0", "< 0.1", "0.1", "9.9", "12,346"]
     assert [days(value) for value in (None, 0.04, 1, 1.26, 12.4, 1234)] == [
         "–", "0 days", "1 day", "1.3 days", "12 days", "1,234 days",
     ]  # fmt: skip

@@ -51,5 +51,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    found.filters |= {name: getattr(words, name) for name in ("count", "many", "percent", "days", "day")}
+    found.filters |= {name: getattr(words, name) for name in ("count", "many", "percent", "rate", "days", "day")}
     return found

@@ -9,6 +9,11 @@ from markupsafe import Markup
 from streams.report.html.svg import path, text
 from streams.report.html.words import percent
 
+_LETTER = 7.0
+"""Pixels, about, of a letter of a label."""
+_BEYOND = 20.0
+"""How far a label may reach beyond the plot to the right."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -43,8 +48,12 @@ class Frame:
             y = self.y(value)
             parts += [path([(left, y), (right, y)], class_="grid"), text(left - 8, y + 4, label, anchor="end")]
         for value, label in x_ticks:
-            x = self.x(value)
-            parts += [path([(x, bottom), (x, bottom + 4)], class_="axis"), text(x, bottom + 18, label, anchor="middle")]
+            x, half = self.x(value), _LETTER * len(label) / 2
+            middle = min(x, right + _BEYOND - half)
+            parts += [
+                path([(x, bottom), (x, bottom + 4)], class_="axis"),
+                text(middle, bottom + 18, label, anchor="middle"),
+            ]
         parts.append(path([(left, bottom), (right, bottom)], class_="axis"))
         if x_label:
             parts.append(text((left + right) / 2, bottom + 38, x_label, anchor="middle", class_="label"))

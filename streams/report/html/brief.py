@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from streams.report.html.words import count, day, days, percent
+from streams.report.html.words import count, day, days, percent, rate
 
 CANNOT = "cannot be told"
 
@@ -24,11 +24,7 @@ def _volume(sent: dict[str, Any]) -> Card:
     means = (
         f"messages a day: {count(sent['total'])} in {days(sent['days'])}, {count(most)} on the busiest, {day(date)}."
     )
-    return Card(_rate(sent["a_day"]), means)
-
-
-def _rate(a_day: float) -> str:
-    return f"{a_day:,.0f}" if a_day >= 10 else f"{a_day:.1f}"
+    return Card(rate(sent["a_day"]), means)
 
 
 def _precision(ours: dict[str, Any]) -> Card:

@@ -89,7 +89,7 @@ def _all(calendar: Calendar, fired: dict[str, Any]) -> Markup:
         stack[:] = [a + b for a, b in zip(stack, calendar.bars(one["per_day"]), strict=True)]
     heights = [sum(column) for column in zip(*stacks.values(), strict=True)]
     ticks = count_ticks(max(heights), 4)
-    frame = Frame(Scale(0, len(heights), 58, _WIDTH - 8), Scale(0, ticks[-1][0], 212, 14))
+    frame = Frame(Scale(0, len(heights), 58, _WIDTH - 24), Scale(0, ticks[-1][0], 212, 14))
     parts = frame.grid(_dates(calendar, len(heights)), ticks)
     for bar, column in enumerate(zip(*stacks.values(), strict=True)):
         ends = list(accumulate(column))

@@ -44,6 +44,13 @@ def count(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:,.0f}"
 
 
+def rate(value: float) -> str:
+    """So many a day."""
+    if value >= 10:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 0.1 or not value else "< 0.1"
+
+
 def many(value: int, thing: str) -> str:
     """1 order, 2 orders."""
     return f"{value:,} {thing}{'' if value == 1 else 's'}"

@@ -18,6 +18,7 @@ from agents.handlers import Handlers
 from agents.notices import Notices
 from agents.repurchase import Repurchase
 from agents.rules import Rules
+from tables.clock import Clock
 from tables.customer import NEVER, Customer, seen_before
 from tables.events import CARTS, SOURCES, AnyEvent, CustomerErased, OrderCompleted
 from tables.parameters import Parameters
@@ -70,7 +71,8 @@ class Core:
         self._carts = Carts(rules, self.emitter)
         baskets = Baskets(rules, parameters.basket, self.emitter)
         self.notices = Notices()
-        handlers = Handlers(self._repurchase, self._carts, baskets, self.emitter, self.notices)
+        clock = Clock(parameters.clock)
+        handlers = Handlers(self._repurchase, self._carts, baskets, self.emitter, self.notices, clock)
         self.counts = handlers.counts
         """Events that were not applied, by why: duplicate, repeated, ignored."""
         self.sales = handlers.sales

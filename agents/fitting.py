@@ -12,8 +12,9 @@ import msgspec
 import numpy as np
 
 from agents.basketfit import Baskets, baskets, fit_basket
+from agents.clockfit import Timing, refine
 from agents.histories import Orders, occasions_of
-from agents.timingfit import NoFitError, fit_drop_out, fit_timing
+from agents.timingfit import NoFitError, fit_drop_out, fit_timing, sensible
 from agents.timinglikelihood import Snapshot, snapshot
 from tables.orders import DAY, WEEK
 from tables.parameters import BUILTIN, BasketPrior, Parameters, TimingPrior
@@ -46,11 +47,12 @@ def fit(orders: Orders, end: int) -> Fitted:
         raise ValueError(f"an order at {orders.at.max()} lies after {end}")
     seen = snapshot_at(orders, end)
     timing, notes = _timing(seen)
+    refined = _refined(orders, timing, end) if not notes else Timing(timing, ())
     if timing is not BUILTIN.timing and end - int(orders.at.min()) < SHORT_DAYS * DAY:
         days = (end - int(orders.at.min())) / DAY
         notes.append(f"timing: only {days:.0f} days of history; longer gaps than that are not known yet")
     basket, told = _basket(orders)
-    found = Parameters("fit", timing, basket)
+    found = Parameters("fit", _rounded(refined.prior), basket, refined.clock)
     named = msgspec.structs.replace(found, version=f"fit-{found.fingerprint}")
     nothing = timing is BUILTIN.timing and basket is BUILTIN.basket
     return Fitted(BUILTIN if nothing else named, round(seen.customers), round(seen.gaps), [*notes, *told])
@@ -79,14 +81,23 @@ def _timing(seen: Snapshot) -> tuple[TimingPrior, list[str]]:
     notes: list[str] = []
     try:
         if gaps >= MIN_GAPS:
-            return _rounded(fit_timing(seen)), notes
+            return fit_timing(seen), notes
         notes.append(
             f"timing: the built-in rhythm, with this shop's chance of not coming back; {gaps} gaps between orders, "
             f"{MIN_GAPS} are needed"
         )
-        return _rounded(fit_drop_out(seen)), notes
+        return fit_drop_out(seen), notes
     except NoFitError as error:
         return BUILTIN.timing, [f"timing: the built-in figures; {error}"]
+
+
+def _refined(orders: Orders, timing: TimingPrior, end: int) -> Timing:
+    found = refine(orders, timing, end)
+    try:
+        sensible(found.prior)
+    except NoFitError:  # gaps that follow no rhythm at all: the plain one is as good
+        return Timing(timing, ())
+    return found
 
 
 def _basket(orders: Orders) -> tuple[BasketPrior, list[str]]:
@@ -116,8 +127,12 @@ def _rounded(prior: TimingPrior) -> TimingPrior:
     largest = weights.index(max(weights))
     weights[largest] = round(1.0 - (sum(weights) - weights[largest]), 6)
     w0, w1, w2, w3, w4 = weights
-    mu0, tau2, a, b = (_short(value) for value in (prior.mu0, prior.tau2, prior.a, prior.b))
-    return TimingPrior(mu0, tau2, a, b, (w0, w1, w2, w3, w4))
+    mu0, tau2, a, b, omega, level = map(_short, (prior.mu0, prior.tau2, prior.a, prior.b, prior.omega, prior.level))
+    s0, s1, s2, s3 = map(_short, prior.shift)
+    c, below, above = map(_short, prior.bend)
+    return TimingPrior(
+        mu0, tau2, a, b, (w0, w1, w2, w3, w4), omega, (s0, s1, s2, s3), prior.sigmas, (c, below, above), level
+    )
 
 
 def _short(value: float) -> float:

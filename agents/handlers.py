@@ -13,6 +13,7 @@ from agents.repurchase import Repurchase
 from agents.sales import Sales
 from tables.basket import add_basket
 from tables.cart import MAX_LINES, add_item, empty_cart, forget_views, remove_item, replace_cart, start_checkout, view
+from tables.clock import CALENDAR, Clock
 from tables.customer import NEVER, Customer, Profile
 from tables.events import (
     CartCleared,
@@ -40,13 +41,19 @@ class Handlers:
     """The handler of each type of event but `customer.erased`, which leaves no customer."""
 
     def __init__(
-        self, repurchase: Repurchase, carts: Carts, baskets: Baskets, emitter: Emitter, notices: Notices
+        self,
+        repurchase: Repurchase,
+        carts: Carts,
+        baskets: Baskets,
+        emitter: Emitter,
+        notices: Notices,
+        clock: Clock = CALENDAR,
     ) -> None:
         self.counts: Counter[str] = Counter()
         """Events that were not applied, by why: duplicate, ignored."""
         self.sales = Sales()
         self._repurchase, self._carts, self._baskets = repurchase, carts, baskets
-        self._emitter, self._notices = emitter, notices
+        self._emitter, self._notices, self._clock = emitter, notices, clock
         self.by_type: dict[type, Handler] = {
             OrderCompleted: self._order_completed,
             OrderCancelled: self._order_returned,
@@ -80,7 +87,7 @@ class Handlers:
         if not event.backfill:
             before = customer.orders
             self.sales.add(event.total, event.currency, at, None if before is None else before.last_at)
-        orders = customer.orders = add_order(customer.orders, order)
+        orders = customer.orders = add_order(customer.orders, order, self._clock)
         if at == orders.last_at:
             orders.imported = event.backfill
             orders.muted_until = 0

@@ -5,13 +5,15 @@ occasion, and a gap runs from the last order of one to the first of the next, as
 """
 
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.timing import Rhythm
-from tables.orders import DAY, WEEK
+from tables.clock import CALENDAR, Clock
+from tables.orders import DAY, KEPT, WEEK
 from tables.parameters import TimingPrior
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -61,7 +63,10 @@ class Occasions(_Columns):
     """Gaps before it."""
     s1: Floats
     s2: Floats
-    """Their sums of ln y and (ln y)^2, y in weeks."""
+    """Their sums of ln y and (ln y)^2, y in weeks of the population's clock."""
+    e1: Floats
+    e2: Floats
+    """The same, in which each gap counts KEPT times as much as the one after it."""
     gap: Floats
     """Days to the next occasion, at least 1; inf: none has come."""
 
@@ -74,7 +79,12 @@ class Occasions(_Columns):
 
     def rhythm(self, prior: TimingPrior) -> Rhythm:
         """What is known of each customer right after the occasion."""
-        return Rhythm(prior, self.x, self.s1, self.s2)
+        return Rhythm(prior, self.x, self.s1, self.s2, self.e1, self.e2)
+
+    @property
+    def closes(self) -> Floats:
+        """When the next occasion comes, epoch ms; inf: it has not come."""
+        return self.last_at + self.gap * DAY
 
 
 def orders_of(customer: Ints, at: Ints, total: Floats, currency: Ints) -> Orders:
@@ -83,27 +93,28 @@ def orders_of(customer: Ints, at: Ints, total: Floats, currency: Ints) -> Orders
     return given.take(np.lexsort((at, customer)))
 
 
-def occasions_of(orders: Orders) -> Occasions:
+def occasions_of(orders: Orders, clock: Clock = CALENDAR) -> Occasions:
     """The days with orders, and what was known after each."""
     customer, at = orders.customer, orders.at
     new = _differs(customer)
     begins = np.flatnonzero(new | _differs(at // DAY))
     ends = np.append(begins[1:], len(orders)) - 1
-    return _with_rhythm(customer[begins], at[begins], at[ends[: len(begins)]])
+    return _with_rhythm(customer[begins], at[begins], at[ends[: len(begins)]], clock)
 
 
-def _with_rhythm(customer: Ints, first_at: Ints, last_at: Ints) -> Occasions:
+def _with_rhythm(customer: Ints, first_at: Ints, last_at: Ints, clock: Clock) -> Occasions:
     first = _differs(customer)
     begins = np.flatnonzero(first)
     of = np.cumsum(first) - 1  # the number of each one's customer among those who are there
-    before = np.zeros(customer.size)
-    before[1:] = np.maximum(first_at[1:] - last_at[:-1], DAY)
-    ln = np.zeros(customer.size)
-    np.log(before / WEEK, out=ln, where=~first)
+    closes = np.maximum(first_at[1:], last_at[:-1] + DAY)
     gap = np.full(customer.size, np.inf)
-    gap[:-1] = np.where(first[1:], np.inf, before[1:] / DAY)
+    gap[:-1] = np.where(first[1:], np.inf, (closes - last_at[:-1]) / DAY)
+    weeks = np.ones(customer.size)
+    weeks[1:][~first[1:]] = ((clock.all_at(closes) - clock.all_at(last_at[:-1])) / WEEK)[~first[1:]]
+    ln = np.log(weeks)
     x = np.arange(customer.size) - begins[of]
-    return Occasions(customer, first_at, last_at, x, _running(ln, begins, of), _running(ln * ln, begins, of), gap)
+    s1, s2 = _running(ln, begins, of), _running(ln * ln, begins, of)
+    return Occasions(customer, first_at, last_at, x, s1, s2, _fading(ln, x), _fading(ln * ln, x), gap)
 
 
 def _differs(column: Ints) -> Mask:
@@ -117,3 +128,14 @@ def _running(values: Floats, begins: Ints, of: Ints) -> Floats:
     """Sums from each customer's first element on; that one's value is 0."""
     total: Floats = np.cumsum(values)
     return total - total[begins][of]
+
+
+def _fading(values: Floats, x: Ints) -> Floats:
+    """E <- KEPT E + value within each customer, whose first value is 0: the k-th occasions of all at once."""
+    total = values.copy()
+    by_number = np.argsort(x, kind="stable")
+    bounds = np.searchsorted(x[by_number], np.arange(1, int(x.max(initial=0)) + 2))
+    for low, high in pairwise(bounds.tolist()):
+        rows = by_number[low:high]
+        total[rows] += KEPT * total[rows - 1]
+    return total

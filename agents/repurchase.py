@@ -1,37 +1,22 @@
 """Who has not come back: `repurchase.due`, `repurchase.overdue`, `first_purchase.lapsed`."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.decisions import RuleRef, Trigger, iso, spell, trigger_id
+from agents.absence import Told, complete, rhythm_of, state_of
+from agents.decisions import RuleRef, iso, trigger_id
 from agents.emitter import Emitter
 from agents.rules import FirstPurchaseLapsed, RepurchaseDue, RepurchaseOverdue, Rules
 from agents.timing import Rhythm
+from tables.clock import Clock
 from tables.customer import NEVER, Customer
 from tables.orders import DAY, DUE, OVERDUE, Orders
 from tables.parameters import Parameters
 
 Floats = NDArray[np.float64]
 
-FLOOR_DAYS = 1.0
+FLOOR_MS = DAY
 """Nobody is late within a day of an order: orders of one day are one occasion, so no gap is shorter."""
-
-
-@dataclass(slots=True)
-class _Told:
-    """A trigger whose sentence and figures are still to be filled in, with the customer's rhythm as it was then."""
-
-    trigger: Trigger
-    window: float
-    horizon: int
-    count: int
-    gaps: int
-    s1: float
-    s2: float
-    last_at: int
-    due_at: int
 
 
 class Repurchase:
@@ -45,14 +30,15 @@ class Repurchase:
         )
         self._refs = {rule.NAME: RuleRef(rule.NAME, rules.versions[rule.NAME]) for rule in self._rules}
         self._prior = parameters.timing
+        self._clock = Clock(parameters.clock)
         self._version = parameters.version
         self._emit = emitter
         self.unplanned: dict[bytes, Customer] = {}
         """Who ordered and waits to be planned."""
-        self._told: list[_Told] = []
+        self._told: list[Told] = []
         self.plan_by = NEVER
         """The event time before which the customers that ordered last must be planned."""
-        nobody = Rhythm(self._prior, [0], [0.0], [0.0])
+        nobody = rhythm_of(self._prior, [(0, 0.0, 0.0, 0.0, 0.0)])
         self._first_overdue = self._overdues(nobody, self._lapsed)[0]
         self._without_gap = self._dues(nobody)[0], self._overdues(nobody, self._overdue)[0]
 
@@ -81,14 +67,25 @@ class Repurchase:
         self.plan_by = min(self.plan_by, orders.last_at + DAY)
 
     def _date(self, orders: Orders, due: int, overdue: int) -> None:
-        """Set when the rules of absence fire, given the ms after the last order; 0: never."""
+        """Set when the rules of absence fire, given the ms of the clock after the last order; 0: never."""
         count, last_at = orders.count, orders.last_at
         if count == 1:
             overdue = self._first_overdue
         elif count < self._overdue.min_orders:
             overdue = 0
+        if count < self._due.min_orders:
+            due = 0
+        if not self._clock.even:
+            due, overdue = self._lasts(last_at, due), self._lasts(last_at, overdue)
         orders.overdue_at = last_at + overdue if overdue else 0
-        orders.due_at = last_at + due if due and count >= self._due.min_orders else 0
+        orders.due_at = last_at + due if due else 0
+
+    def _lasts(self, since: int, clock_ms: int) -> int:
+        """How many ms pass, as far as the clock is known, until so many of its own have; a day at the least."""
+        if not clock_ms:
+            return 0
+        clock = self._clock
+        return max(round(clock.when(clock.at(since) + clock_ms)) - since, FLOOR_MS)
 
     def forget(self, key: bytes) -> None:
         """The customer was erased."""
@@ -101,12 +98,7 @@ class Repurchase:
         self.unplanned.clear()
         if not waiting:
             return []
-        rhythm = Rhythm(
-            self._prior,
-            np.array([orders.gaps for _, _, orders in waiting]),
-            np.array([orders.s1 for _, _, orders in waiting]),
-            np.array([orders.s2 for _, _, orders in waiting]),
-        )
+        rhythm = rhythm_of(self._prior, [state_of(orders) for _, _, orders in waiting])
         planned = []
         dates = zip(self._dues(rhythm), self._overdues(rhythm, self._overdue), strict=True)
         for (key, customer, orders), (due, overdue) in zip(waiting, dates, strict=True):
@@ -115,16 +107,18 @@ class Repurchase:
         return planned
 
     def _dues(self, rhythm: Rhythm) -> list[int]:
-        """Per customer: ms from the last order to `repurchase.due`; 0: never."""
+        """Per customer: ms of the clock from the last order to `repurchase.due`; 0: never."""
         rule = self._due
-        return _days_to_ms(rhythm.expected(rule.within / DAY)) if rule.enabled else [0] * len(rhythm)
-
-    @staticmethod
-    def _overdues(rhythm: Rhythm, rule: RepurchaseOverdue | FirstPurchaseLapsed) -> list[int]:
-        """Per customer: ms from the last order to the rule's trigger; 0: never."""
         if not rule.enabled:
             return [0] * len(rhythm)
-        return _days_to_ms(rhythm.overdue(rule.window, rule.horizon / DAY, rule.probability))
+        return _days_to_ms(rhythm.expected(rule.within / DAY * self._clock.last_pace))
+
+    def _overdues(self, rhythm: Rhythm, rule: RepurchaseOverdue | FirstPurchaseLapsed) -> list[int]:
+        """Per customer: ms of the clock from the last order to the rule's trigger; 0: never."""
+        if not rule.enabled:
+            return [0] * len(rhythm)
+        horizon = rule.horizon / DAY * self._clock.last_pace
+        return _days_to_ms(rhythm.overdue(rule.window, horizon, rule.probability))
 
     def fire(self, customer_id: str, customer: Customer, orders: Orders, due: int, live_from: int) -> None:
         """Tell what is due at `due`, but not of an imported customer what was due before `live_from`."""
@@ -162,63 +156,18 @@ class Repurchase:
             evidence={"orders": orders.count, "last_order_at": iso(orders.last_at), "last_order_event": last.event_id},
         )
         self._told.append(
-            _Told(
-                trigger,
-                limits.window,
-                limits.horizon,
-                orders.count,
-                orders.gaps,
-                orders.s1,
-                orders.s2,
-                orders.last_at,
-                due,
-            )
+            Told(trigger, limits.window, limits.horizon, orders.count, state_of(orders), orders.last_at, due)
         )
 
     def finish(self) -> None:
         """Fill in figures and sentences of what was told since the last time, all at once."""
         told, self._told = self._told, []
-        if not told:
-            return
-        rhythm = Rhythm(
-            self._prior,
-            np.array([t.gaps for t in told]),
-            np.array([t.s1 for t in told]),
-            np.array([t.s2 for t in told]),
-        )
-        ages = np.array([(t.due_at - t.last_at) / DAY for t in told])
-        low, typical, high = (rhythm.window(p).tolist() for p in (0.1, 0.5, 0.9))
-        windows = {p: rhythm.window(p).tolist() for p in sorted({t.window for t in told})}
-        silent = {h: rhythm.p_silent(ages, h / DAY).tolist() for h in sorted({t.horizon for t in told})}
-        for i, t in enumerate(told):
-            horizon = t.horizon
-            t.trigger.evidence |= {
-                "usual_days": round(typical[i], 1),
-                "usual_days_low": round(low[i], 1),
-                "usual_days_high": round(high[i], 1),
-                "days_since_last_order": round(float(ages[i]), 1),
-                "window_days": round(windows[t.window][i], 1),
-                "window": t.window,
-                "horizon_days": round(horizon / DAY, 1),
-                "p_no_order": round(silent[horizon][i], 3),
-                "parameters": self._version,
-            }
-            t.trigger.reason = _sentence(t, t.trigger.evidence)
-
-
-def _sentence(told: _Told, evidence: dict[str, float]) -> str:
-    usual = f"{evidence['usual_days']:.0f} days ({evidence['usual_days_low']:.0f} to {evidence['usual_days_high']:.0f})"
-    since = f"{evidence['days_since_last_order']:.0f} days ago"
-    chance = f"chance of an order in the next {spell(told.horizon)} {100 * (1 - evidence['p_no_order']):.0f} %"
-    if told.count == 1:
-        return f"customers usually order again after {usual}; the only order was {since}; {chance}"
-    if told.gaps == 0:
-        return f"{told.count} orders on one day, {since}; customers usually return after {usual}; {chance}"
-    return f"usually orders every {usual}; last order {since}; {chance}"
+        if told:
+            complete(told, self._prior, self._clock, self._version)
 
 
 def _days_to_ms(days: Floats) -> list[int]:
-    """Whole milliseconds, at least the floor; 0 where there is no such day."""
+    """Whole milliseconds, FLOOR_MS at the least; 0 where there is no such day."""
     reached = np.isfinite(days)
-    ms = np.rint(np.maximum(np.where(reached, days, 0.0), FLOOR_DAYS) * DAY)
+    ms = np.rint(np.maximum(np.where(reached, days, 0.0) * DAY, FLOOR_MS))
     return [int(time) if known else 0 for time, known in zip(ms.tolist(), reached.tolist(), strict=True)]

@@ -2,7 +2,9 @@
 
 Coverage. With F half of the time from `train_until` to the end, over gaps that begin after `train_until`, at least F
 before the end, and close within F: the share that is at most the p-quantile of that customer's gap, given that it is at
-most F. A gap stands for what was known when it began; parameters come from before `train_until`.
+most F. Parameters come from before `train_until`. In the window a gap stands by the population's clock as it had run
+when it closed, and as it was then expected to run on; in the forecast, as it was expected to run when it began: at the
+pace of that week. The clock of each week follows from the weeks before it.
 
 Silence. On `train_until` and every 28 days after it, as long as the horizon ends within the log: the chance that each
 customer does not order within the horizon, against what happened.
@@ -13,7 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agents.clockfit import clock_until
 from agents.histories import Floats, Ints, Mask, Occasions, Orders, occasions_of
+from tables.clock import CALENDAR, Clock
 from tables.orders import DAY
 from tables.parameters import TimingPrior
 
@@ -43,10 +47,10 @@ class Gaps:
     earlier: Ints
     """Orders of the customer up to the one that begins the gap, days with several counted once."""
     window: Floats
-    """Where in its foretold distribution the gap lies, 0 to 1: evenly spread when the model is right. This is the one
-    that triggers see when the gap has come that far."""
+    """Where in its distribution the gap lies, 0 to 1, as triggers see it when it has come that far: evenly spread when
+    the model is right."""
     forecast: Floats
-    """The same, as it was told when the gap began. Nothing is learned on the way, so far: it is the same."""
+    """The same, as it was told when the gap began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +71,20 @@ def class_of(earlier: Ints, name: str) -> Mask:
     return (earlier >= least) & (earlier <= most)
 
 
-def foretold_gaps(trial: Trial, prior: TimingPrior) -> Gaps:
+def clock_of(trial: Trial, prior: TimingPrior) -> Clock:
+    """The population's clock over the whole trial, each week by the weeks before it."""
+    return Clock(clock_until(trial.orders, prior, trial.end))
+
+
+def foretold_gaps(trial: Trial, prior: TimingPrior, clock: Clock = CALENDAR) -> Gaps:
     """The gaps that coverage is about."""
     within = (trial.end - trial.train_until) / 2
-    occasions = occasions_of(trial.orders)
+    occasions = occasions_of(trial.orders, clock)
     began = (occasions.last_at >= trial.train_until) & (occasions.last_at <= trial.end - within)
     gaps = occasions.take(began & (occasions.gap <= within / DAY))
-    u = np.concatenate([_places(block, prior, within / DAY) for block in _blocks(gaps)] or [np.empty(0)])
-    return Gaps(gaps.x + 1, u, u)
+    places = [_places(block, prior, clock, within) for block in _blocks(gaps)]
+    window, forecast = np.concatenate(places, axis=1) if places else np.empty((2, 0))
+    return Gaps(gaps.x + 1, window, forecast)
 
 
 def coverage(u: Floats) -> dict[float, float | None]:
@@ -87,10 +97,10 @@ def spread(u: Floats) -> list[int]:
     return [int(count) for count in np.histogram(u, BINS, (0.0, 1.0))[0]]
 
 
-def foretold_silence(trial: Trial, prior: TimingPrior) -> Silence:
+def foretold_silence(trial: Trial, prior: TimingPrior, clock: Clock = CALENDAR) -> Silence:
     """What was foretold on each date, from the orders before it, and what happened within the horizon."""
     found = [
-        _at(trial.orders, prior, date, number)
+        _at(trial.orders, prior, clock, date, number)
         for number, date in enumerate(range(trial.train_until, trial.end - HORIZON + 1, EVERY))
     ]
     if not found:
@@ -119,17 +129,22 @@ def brier(p: Floats, happened: Mask) -> float | None:
     return float(np.mean(np.square(p - happened))) if p.size else None
 
 
-def _places(gaps: Occasions, prior: TimingPrior, within_days: float) -> Floats:
+def _places(gaps: Occasions, prior: TimingPrior, clock: Clock, within: float) -> Floats:
+    """As seen when the gaps closed, and as foretold when they began; (2, n)."""
     rhythm = gaps.rhythm(prior)
-    return (1.0 - rhythm.survival(gaps.gap)) / (1.0 - rhythm.survival(within_days))
+    age = (clock.all_at(gaps.closes) - clock.all_at(gaps.last_at)) / DAY
+    rest = (gaps.last_at + within - gaps.closes) / DAY
+    seen = rhythm.share(age, age + rest * clock.all_pace(gaps.closes))
+    pace = clock.all_pace(gaps.last_at)
+    return np.array([seen, rhythm.share(gaps.gap * pace, within / DAY * pace)])
 
 
-def _at(orders: Orders, prior: TimingPrior, date: int, number: int) -> Silence:
-    known = occasions_of(orders.before(date)).newest()
-    ages = (date - known.last_at) / DAY
+def _at(orders: Orders, prior: TimingPrior, clock: Clock, date: int, number: int) -> Silence:
+    known = occasions_of(orders.before(date), clock).newest()
+    ages = (clock.at(date) - clock.all_at(known.last_at)) / DAY
     ends = np.cumsum([len(block) for block in _blocks(known)])
     p = [
-        block.rhythm(prior).p_silent(ages[end - len(block) : end], HORIZON / DAY)
+        block.rhythm(prior).p_silent(ages[end - len(block) : end], HORIZON / DAY * clock.pace(date))
         for block, end in zip(_blocks(known), ends, strict=True)
     ]
     after = orders.customer[(orders.at >= date) & (orders.at < date + HORIZON)]

@@ -1,6 +1,6 @@
 """When a customer's next order is due, and whether it will come: a log-normal mixture of gaps with drop-out.
 
-A gap is log-normal around the customer's own mean; how widely it scatters is one of five classes (SIGMAS); after every
+A gap is log-normal around the customer's own mean; how widely it scatters is one of five classes; after every
 order the customer may have gone for good. In closed form, with y a gap in weeks and D the age of the open gap:
 
     S(D)      = sum_g pi_g Phi(-(ln D - m_g) / sqrt(v_g))      the gap is longer than D
@@ -8,22 +8,28 @@ order the customer may have gone for good. In closed form, with y a gap in weeks
     P(alive)  = S(D) / (S(D) + o)
     R_H(D)    = (S(D + H) + o) / (S(D) + o)                    no order within the next H
 
-after Platzer & Reutterer (2016) for the regularity and Batislam et al. (2007) for the drop-out. Everything is
-vectorised over customers, and a customer's figures are the same to the last bit alone, in any batch and in any order:
-sums over the classes run in a fixed order, and an element that has converged is left alone.
+after Platzer & Reutterer (2016) for the regularity and Batislam et al. (2007) for the drop-out. The newest gaps may
+count for more than old ones (omega), gaps may get longer or shorter with their number (shift), and windows go by what
+was seen of gaps rather than by the model's own quantiles (agents.bend). Where parameters have a clock, days and weeks
+are those of the population's clock (tables.clock).
+
+Everything is vectorised over customers, and a customer's figures are the same to the last bit alone, in any batch and
+in any order: sums over the classes run in a fixed order, and an element that has converged is left alone.
 """
 
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
+from agents.bend import bend_of
 from agents.mixture import TINY, Extra, Floats, Mixture, first_fall, sum_classes
-from tables.parameters import SIGMAS, TimingPrior
+from tables.orders import KEPT
+from tables.parameters import KNOTS, TimingPrior
 
-_VARIANCES: Floats = np.square(np.array(SIGMAS))[:, None]
-_LN_NORM: Floats = np.log(2 * np.pi * _VARIANCES)
+_LN_KEPT = math.log(KEPT)
+_LN_KNOTS: Floats = np.log1p(np.array((0.0, *KNOTS)))
 _LN_FAR = 30.0
 """Mean log gaps beyond 1e13 weeks are no gaps; cut so that nothing overflows."""
 
@@ -34,33 +40,51 @@ class Rhythm:
     Gaps and ages that go in or come out are in days; `location` and `spread` are of ln(weeks).
     """
 
-    __slots__ = ("_mixture", "location", "odds", "pi", "spread")
+    __slots__ = ("_bend", "_mixture", "location", "odds", "pi", "spread")
 
-    def __init__(self, prior: TimingPrior, x: ArrayLike, s1: ArrayLike, s2: ArrayLike) -> None:
+    def __init__(
+        self,
+        prior: TimingPrior,
+        x: ArrayLike,
+        s1: ArrayLike,
+        s2: ArrayLike,
+        e1: ArrayLike | None = None,
+        e2: ArrayLike | None = None,
+    ) -> None:
         """`x`: number of gaps (0 after one order); `s1`, `s2`: sums of ln y and (ln y)^2, y in weeks; each (n,).
 
-        Orders of the same day count once, so that no gap is 0. Raises ValueError for shapes that differ.
+        `e1`, `e2`: the same sums in which each gap counts KEPT times as much as the one after it; without them every
+        gap counts alike. Orders of the same day count once, so that no gap is 0. Raises ValueError for shapes that
+        differ.
         """
-        count = np.ascontiguousarray(x, dtype=np.float64)
-        total, squares = (np.ascontiguousarray(values, dtype=np.float64) for values in (s1, s2))
+        count, total, squares = (np.ascontiguousarray(values, dtype=np.float64) for values in (x, s1, s2))
         if count.ndim != 1 or not count.shape == total.shape == squares.shape:
             raise ValueError(f"x, s1 and s2 must be (n,), not {count.shape}, {total.shape} and {squares.shape}")
-        mean = np.clip(total / np.maximum(count, 1.0), -_LN_FAR, _LN_FAR)
+        seen = count
+        if e1 is not None and e2 is not None and prior.omega > 0:
+            seen = count + prior.omega * (-np.expm1(count * _LN_KEPT) / (1.0 - KEPT) - count)
+            total = total + prior.omega * (np.asarray(e1, dtype=np.float64) - total)
+            squares = squares + prior.omega * (np.asarray(e2, dtype=np.float64) - squares)
+        variances: Floats = np.square(np.array(prior.sigmas))[:, None]
+        mean = np.clip(total / np.maximum(seen, 1.0), -_LN_FAR, _LN_FAR)
         scatter = np.maximum(squares - total * mean, 0.0)  # below 0 only by rounding
-        shift = count * (mean - prior.mu0)
+        shift = seen * (mean - prior.mu0)
         # The formulas in sums of squared deviations: with 20,000 gaps the raw sums would lose digits.
-        denominator = _VARIANCES + count * prior.tau2
-        ln_l = count * _LN_NORM + np.log1p(count * (prior.tau2 / _VARIANCES))
-        ln_l += scatter / _VARIANCES
+        denominator = variances + seen * prior.tau2
+        ln_l = seen * np.log(2 * np.pi * variances) + np.log1p(seen * (prior.tau2 / variances))
+        ln_l += scatter / variances
         ln_l += shift * (mean - prior.mu0) / denominator
         ln_l *= -0.5
         ln_l += _ln_weights(prior)
         np.exp(ln_l - ln_l.max(axis=0), out=ln_l)
         self.pi: Floats = ln_l / sum_classes(ln_l)
         self.location: Floats = prior.mu0 + shift * prior.tau2 / denominator
-        self.spread: Floats = np.sqrt(prior.tau2 * _VARIANCES / denominator + _VARIANCES)
+        if any(prior.shift):
+            self.location += np.interp(np.log1p(count), _LN_KNOTS, (0.0, *prior.shift))
+        self.spread: Floats = np.sqrt(prior.tau2 * variances / denominator + variances)
         self.odds: Floats = prior.a / (prior.b + count)
         self._mixture = Mixture(self.pi, self.location, self.spread)
+        self._bend = bend_of(prior.bend)
 
     def __len__(self) -> int:
         return int(self.odds.size)
@@ -68,6 +92,21 @@ class Rhythm:
     def survival(self, age_days: ArrayLike) -> Floats:
         """S: the chance that the open gap, if it closes at all, is longer than its age. (n,)."""
         return self._mixture.mass(self._ln_weeks(age_days), -1)
+
+    def ln_open(self, age_days: ArrayLike) -> Floats:
+        """Log of the chance that a gap is open at this age, be it that the customer has gone. (n,)."""
+        gone = self.odds / (1.0 + self.odds)
+        return np.log(gone + (1.0 - gone) * self.survival(age_days))
+
+    def take(self, kept: NDArray[np.intp]) -> "Rhythm":
+        """Those of some customers."""
+        part = object.__new__(Rhythm)
+        part.pi, part.location, part.spread = (
+            rows.take(kept, axis=1) for rows in (self.pi, self.location, self.spread)
+        )
+        part.odds = self.odds.take(kept)
+        part._mixture, part._bend = Mixture(part.pi, part.location, part.spread), self._bend
+        return part
 
     def p_alive(self, age_days: ArrayLike) -> Floats:
         """The chance that another order will come at all. (n,)."""
@@ -80,8 +119,13 @@ class Rhythm:
         now, then = self.survival(age), self.survival(age + horizon_days)
         return (then + self.odds) / (now + self.odds)
 
+    def share(self, age_days: ArrayLike, within_days: ArrayLike) -> Floats:
+        """The share of such gaps that have closed by an age, of those that close within so many days. (n,)."""
+        now, then = (self._bend.of(self._mixture.mass(self._ln_weeks(days), 1)) for days in (age_days, within_days))
+        return now / np.maximum(then, TINY)
+
     def window(self, p: float) -> Floats:
-        """W_p, days: the p-quantile of the customer's own gap, given that it closes. (n,).
+        """W_p, days: the age by which a share p of such gaps have closed, of those that close. (n,).
 
         Raises ValueError unless 0 < p < 1.
         """
@@ -92,10 +136,11 @@ class Rhythm:
         if not within_days > 0:
             raise ValueError(f"within_days must be positive, not {within_days}")
         latest = self._ln_weeks(within_days)
-        target = 0.5 * self._mixture.mass(latest, 1)
+        soon = self._mixture.mass(latest, 1)
+        target = self._bend.inverse(0.5 * self._bend.of(soon))
         # Who cannot return that soon at any probability has no median: the latest date stands for it.
-        late = target < TINY
-        found = self._mixture.quantile(np.maximum(target, TINY), 1)
+        late = soon < 2 * TINY
+        found = self._mixture.quantile(np.clip(target, TINY, 1 - 1e-12), 1)
         return np.where(late, within_days, np.minimum(_days(found), within_days))
 
     def overdue(self, window_p: float, horizon_days: float, probability: float, limit_days: float = 3650) -> Floats:
@@ -115,6 +160,8 @@ class Rhythm:
     def _ln_window(self, p: float) -> Floats:
         if not 0 < p < 1:
             raise ValueError(f"p must lie between 0 and 1, not {p}")
+        if not self._bend.straight:
+            p = float(self._bend.inverse(np.array(p)))
         side = 1 if p <= 0.5 else -1  # the smaller side keeps the digits
         return self._mixture.quantile(np.full(len(self), p if side > 0 else 1.0 - p), side)
 

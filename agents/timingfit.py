@@ -44,7 +44,7 @@ def fit_timing(seen: Snapshot, hold: float = 1.0) -> TimingPrior:
         means, counts = seen.s1[closed] / seen.x[closed], seen.count[closed]
         start[0] = np.average(means, weights=counts)
         start[1] = math.log(0.1 + np.average(np.square(means - start[0]), weights=counts))
-    return _sensible(bound(_climb(lambda theta: _held(theta, seen, hold), start, BOUNDS)))
+    return sensible(bound(_climb(lambda theta: _held(theta, seen, hold), start, BOUNDS)))
 
 
 def fit_drop_out(seen: Snapshot) -> TimingPrior:
@@ -58,19 +58,23 @@ def fit_drop_out(seen: Snapshot) -> TimingPrior:
 
     theta = _HELD.copy()
     theta[_DROP_OUT] = _climb(ascent, _HELD[_DROP_OUT], BOUNDS[_DROP_OUT])
-    return _sensible(bound(theta))
+    return sensible(bound(theta))
 
 
 def _held(theta: Floats, seen: Snapshot, hold: float) -> tuple[float, Floats]:
     """Log likelihood and hold, per customer, so that a step means the same in every shop."""
     value, gradient = ln_likelihood(theta, seen)
+    more, slope = held(theta)
+    return (value + hold * more) / seen.customers, (gradient + hold * slope) / seen.customers
+
+
+def held(theta: Floats) -> tuple[float, Floats]:
+    """What the hold adds to the log likelihood of free numbers, and to its gradient."""
     off = (theta[:4] - _HELD[:4]) / _FIRM
-    shares = hold * _SHARES * np.exp(_HELD[4:])
+    shares = _SHARES * np.exp(_HELD[4:])
     ln_w = theta[4:] - logsumexp(theta[4:])
-    value += float(np.dot(shares, ln_w)) - 0.5 * hold * float(np.dot(off, off))
-    gradient[:4] -= hold * off / _FIRM
-    gradient[4:] += shares - shares.sum() * np.exp(ln_w)
-    return value / seen.customers, gradient / seen.customers
+    value = float(np.dot(shares, ln_w)) - 0.5 * float(np.dot(off, off))
+    return value, np.concatenate([-off / _FIRM, shares - shares.sum() * np.exp(ln_w)])
 
 
 def _climb(
@@ -95,9 +99,11 @@ def _climb(
     return found
 
 
-def _sensible(prior: TimingPrior) -> TimingPrior:
+def sensible(prior: TimingPrior) -> TimingPrior:
+    """The rhythm itself. Raises NoFitError when it is not one that a shop can have."""
     population = Rhythm(prior, [0], [0.0], [0.0])
-    half, most = float(population.window(0.5)[0]), float(population.window(0.9)[0])
+    half = float(population.window(0.5)[0]) * math.exp(min(0.0, *prior.shift))
+    most = float(population.window(0.9)[0]) * math.exp(max(0.0, *prior.shift))
     if not (half >= SHORTEST_DAYS and most <= LONGEST_DAYS):
         raise NoFitError(
             f"half of the gaps would be below {half:.2g} days, and one in ten above {most / 365:,.0f} years"

@@ -52,7 +52,7 @@ class Partition:
         self._writer = means.new_writer(number)
         self._report = Report(number, means.settings, means.metrics, means.status, means.retention)
         self._takeover = Takeover(number, means, self._writer, self._report)
-        self._group = GroupOffsets(number, means.settings, means.intake)
+        self._group = GroupOffsets(number, means.settings, means.intake, self._writer)
         self._rows = RowWriter(number, means.settings, means.topic_ids)
         self._leash = Leash()
         self._failures = 0
@@ -113,7 +113,7 @@ class Partition:
     async def finish(self) -> None:
         """The worker stops: tell the group where it stands."""
         if self.pipeline is not None and not self._leash.busy:
-            await self._group.commit(self.pipeline.positions)
+            await self._group.finish(self.pipeline.positions)
 
     async def drop(self) -> None:
         """It is somebody else's: end what goes on for it, forget everything, send nothing more."""

@@ -5,10 +5,14 @@ from math import log
 
 from msgspec import Struct
 
+from tables.clock import CALENDAR, Clock
+
 DAY = 86_400_000
 WEEK = 7 * DAY
 DUE = 1
 OVERDUE = 2
+KEPT = 0.7
+"""What a new gap leaves of the gaps before it in the fast sums."""
 REMEMBERED = 12
 """How many orders are kept by name: to know a repeated one, to place a late one, to take one back."""
 
@@ -25,7 +29,9 @@ class RecentOrder(Struct, array_like=True, gc=False):
 class Orders(Struct, array_like=True, gc=False):
     """Orders of one customer. Times in epoch ms, gaps in weeks; the orders of one UTC day are one occasion.
 
-    `s1` and `s2` are the sums of ln(gap) and ln(gap)^2 over the `occasions - 1` gaps: what the timing model needs.
+    `s1` and `s2` are the sums of ln(gap) and ln(gap)^2 over the `occasions - 1` gaps, in weeks of the population's
+    clock: what the timing model needs. `e1` and `e2` are the same sums, in which a gap counts KEPT times as much as the
+    one after it; None before the second gap, and in a state of before they were kept: see `fast`.
     `due_at`, `overdue_at`: when the rules of absence fire for the open gap; 0 where they do not apply.
     """
 
@@ -44,6 +50,16 @@ class Orders(Struct, array_like=True, gc=False):
     """The newest order came as backfill."""
     muted_until: int = 0
     """Timers due up to here were already past when the order was imported: they stay silent."""
+    e1: float | None = None
+    e2: float | None = None
+
+    @property
+    def fast(self) -> tuple[float, float]:
+        """(e1, e2); where they were not kept, as if all gaps had been the customer's average one: so one gap's are."""
+        if self.e1 is None or self.e2 is None:
+            share = fast_weight(self.gaps) / self.gaps if self.gaps else 0.0
+            return self.s1 * share, self.s2 * share
+        return self.e1, self.e2
 
     @property
     def gaps(self) -> int:
@@ -61,6 +77,11 @@ class Orders(Struct, array_like=True, gc=False):
         return (max(self.s2 - self.s1 * self.s1 / x, 0.0) / (x - 1)) ** 0.5 if x > 1 else None
 
 
+def fast_weight(gaps: float) -> float:
+    """What all gaps together weigh in the fast sums."""
+    return float((1.0 - KEPT**gaps) / (1.0 - KEPT))
+
+
 def find_order(orders: Orders | None, order_id: str) -> RecentOrder | None:
     """The remembered order of this name."""
     if orders is not None:
@@ -70,47 +91,57 @@ def find_order(orders: Orders | None, order_id: str) -> RecentOrder | None:
     return None
 
 
-def add_order(orders: Orders | None, order: RecentOrder) -> Orders:
+def add_order(orders: Orders | None, order: RecentOrder, clock: Clock = CALENDAR) -> Orders:
     """The orders with one more, at its place in event time as far as memory reaches; the caller plans it anew."""
     at = order.at
     if orders is None:
         return Orders(1, at, at, 1, 0.0, 0.0, [order])
     orders.count += 1
     if at >= orders.last_at:
-        _add_gap(orders, orders.last_at, at)
+        _add_gap(orders, orders.last_at, at, clock)
         if at > orders.last_at:
             orders.told = 0
         orders.last_at = at
         orders.recent.append(order)
     else:
-        _insert_late(orders, order)
+        _insert_late(orders, order, clock)
     if len(orders.recent) > REMEMBERED:
         del orders.recent[0]
     return orders
 
 
-def _add_gap(orders: Orders, before: int, after: int) -> None:
+def _add_gap(orders: Orders, before: int, after: int, clock: Clock) -> None:
     if before // DAY != after // DAY:
-        y = log(max(after - before, DAY) / WEEK)
+        y = log(clock.between(before, max(after, before + DAY)) / WEEK)
+        if orders.occasions > 1:
+            e1, e2 = orders.fast
+            orders.e1 = KEPT * e1 + y
+            orders.e2 = KEPT * e2 + y * y
         orders.occasions += 1
         orders.s1 += y
         orders.s2 += y * y
 
 
-def _insert_late(orders: Orders, order: RecentOrder) -> None:
+def _insert_late(orders: Orders, order: RecentOrder, clock: Clock) -> None:
     """Place an order that came after a younger one. Before all that is remembered it can only be counted."""
     recent = orders.recent
     whole = orders.count - 1 == len(recent)
     if not whole and order.at < recent[0].at:
         orders.first_at = min(orders.first_at, order.at)
         return
-    before = _rhythm(recent)
+    before = _rhythm(recent, clock)
     recent.append(order)
     recent.sort(key=_time)
-    after = _rhythm(recent)
-    orders.occasions += after[0] - before[0]
-    orders.s1 += after[1] - before[1]
-    orders.s2 += after[2] - before[2]
+    after = _rhythm(recent, clock)
+    more = after.gaps - before.gaps
+    e1, e2 = orders.fast
+    orders.occasions += more
+    orders.s1 += after.s1 - before.s1
+    orders.s2 += after.s2 - before.s2
+    if orders.gaps > 1:
+        # what lies before all that is remembered has one gap more, or none, after it
+        orders.e1 = KEPT**more * (e1 - before.fast[0]) + after.fast[0]
+        orders.e2 = KEPT**more * (e2 - before.fast[1]) + after.fast[1]
     orders.first_at = min(orders.first_at, order.at)
 
 
@@ -118,8 +149,8 @@ def _time(order: RecentOrder) -> int:
     return order.at
 
 
-def _rhythm(recent: list[RecentOrder]) -> tuple[int, float, float]:
+def _rhythm(recent: list[RecentOrder], clock: Clock) -> Orders:
     part = Orders(0, recent[0].at, recent[0].at, 1, 0.0, 0.0, [])
     for earlier, later in pairwise(recent):
-        _add_gap(part, earlier.at, later.at)
-    return part.occasions, part.s1, part.s2
+        _add_gap(part, earlier.at, later.at, clock)
+    return part

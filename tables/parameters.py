@@ -1,18 +1,25 @@
 """Population parameters: what is known of a customer before the first order, and the file that carries it.
 
 The file is JSON: {"version", "timing": {"mu0", "tau2", "a", "b", "weights"}, "basket": {"m0", "k0", "a0", "b0"}}.
+What `fit` adds to it has a default that leaves the model as it is without: files of before are read.
 """
 
 import hashlib
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
 
+from tables.clock import Pace
+
 SIGMAS = (0.2, 0.4, 0.7, 1.0, 1.4)
 """How irregular a customer can be: standard deviations of the log gap, one per class, from the most regular on."""
+
+KNOTS = (1.0, 3.0, 8.0, 25.0)
+"""After how many gaps the shift of the rhythm is given; linear in ln(1 + gaps) between them, 0 before the first gap."""
 
 MAX_BYTES = 1 << 20
 """A parameters file larger than this is taken for something else."""
@@ -37,7 +44,7 @@ def _positive(name: str, value: float, most: float = _MOST) -> None:
         raise ParametersError(f"{name} is {value:g}; it must lie between {_LEAST:g} and {most:g}")
 
 
-class TimingPrior(Struct, frozen=True, forbid_unknown_fields=True):
+class TimingPrior(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The population's rhythm: log-normal gaps, in classes of regularity, with a drop-out chance after each order.
 
     Gaps are in weeks. Raises ParametersError for a value that is not finite, not positive or out of range.
@@ -52,6 +59,17 @@ class TimingPrior(Struct, frozen=True, forbid_unknown_fields=True):
     """Beta(a, b) is the prior of a customer's chance to have gone for good after an order."""
     weights: tuple[float, float, float, float, float]
     """Share of customers in each class of SIGMAS; the sum is 1."""
+    omega: float = 0.0
+    """How much the newest gaps count for all: 0, every gap counts alike; 1, each counts 0.7 of the one after it."""
+    shift: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """What is added to the log gap after each of KNOTS' numbers of gaps: customers slow down or speed up."""
+    sigmas: tuple[float, float, float, float, float] = SIGMAS
+    """Standard deviation of the log gap in each class, from the most regular on."""
+    bend: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """From the model's chance u that a gap is over to the one that windows go by: logit(u) with a constant added, and
+    its halves ln u and -ln(1 - u) multiplied by e to these powers. Zeros: the model's own."""
+    level: float = 0.0
+    """Orders seen for each one that the model expects in a week, on the average; 0: the clock is not followed."""
 
     def __post_init__(self) -> None:
         _location("mu0", self.mu0, 20)
@@ -62,6 +80,16 @@ class TimingPrior(Struct, frozen=True, forbid_unknown_fields=True):
             raise ParametersError("weights must lie between 0 and 1")
         if not abs(math.fsum(self.weights) - 1) <= 1e-6:
             raise ParametersError(f"weights add up to {math.fsum(self.weights):.9g}; they must add up to 1")
+        if not 0 <= self.omega <= 1:
+            raise ParametersError(f"omega is {self.omega:g}; it must lie between 0 and 1")
+        for value in self.shift:
+            _location("shift", value, 5)
+        if not 0 <= self.level <= 20:
+            raise ParametersError(f"level is {self.level:g}; it must lie between 0 and 20")
+        for value in self.bend:
+            _location("bend", value, 3)
+        if not all(0.01 <= low < high <= 5 for low, high in pairwise((*self.sigmas, 5.0))):
+            raise ParametersError("sigmas must lie between 0.01 and 5, each larger than the one before it")
 
 
 class BasketPrior(Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,17 +111,27 @@ class BasketPrior(Struct, frozen=True, forbid_unknown_fields=True):
         _positive("b0", self.b0)
 
 
-class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
+class Parameters(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Everything the models know of a population, under a version that is part of each trigger's evidence."""
 
     version: Version
     timing: TimingPrior
     basket: BasketPrior
+    clock: tuple[Pace, ...] = ()
+    """How fast the population's clock runs: (day, days of the clock per day) from that day on; see tables.clock."""
+
+    def __post_init__(self) -> None:
+        for (before, _), (day, _) in pairwise(self.clock):
+            if not before < day:
+                raise ParametersError(f"clock: {day} comes after {before}; its days must be in order, each once")
+        for day, rate in self.clock:
+            if not 0.05 <= rate <= 20:
+                raise ParametersError(f"clock: {rate:g} on {day}; a pace must lie between 0.05 and 20")
 
     @property
     def fingerprint(self) -> str:
         """12 hexadecimal digits that differ when a number differs; the version's name plays no part."""
-        numbers = msgspec.json.encode((self.timing, self.basket))
+        numbers = msgspec.json.encode((self.timing, self.basket, *self.clock))
         return hashlib.blake2b(numbers, digest_size=6).hexdigest()
 
 

@@ -11,6 +11,7 @@ from agents.scoring import (
     auc,
     brier,
     class_of,
+    clock_of,
     coverage,
     foretold_gaps,
     foretold_silence,
@@ -23,7 +24,8 @@ Json = dict[str, Any]
 
 def calibration(trial: Trial, prior: TimingPrior, not_told: list[str]) -> Json:
     """Coverage by level and class, the spread of gaps over their windows, AUC and Brier score of silence foretold."""
-    gaps, silence = foretold_gaps(trial, prior), foretold_silence(trial, prior)
+    clock = clock_of(trial, prior)
+    gaps, silence = foretold_gaps(trial, prior, clock), foretold_silence(trial, prior, clock)
     if not gaps.window.size:
         not_told.append("coverage: no gap between orders began after train_until and closed in time")
     if not silence.p.size:

@@ -168,6 +168,6 @@ def test_whatever_the_shop_every_figure_is_one_that_a_person_could_act_on(
     rhythm = occasions_of(orders).rhythm(found.timing)
     for level in (0.1, 0.5, 0.8, 0.9):
         of_all = rhythm.window(level)
-        assert ((of_all > 0.1) & (of_all < YEARS_200)).all()
+        assert ((of_all > 0.02) & (of_all < YEARS_200)).all()
     silent = rhythm.p_silent(np.full(len(rhythm), 30.0), 90)
     assert ((silent >= 0) & (silent <= 1)).all()

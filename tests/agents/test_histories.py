@@ -1,13 +1,18 @@
 """Columns of orders against the state that the worker keeps of each customer."""
 
+from datetime import date
 from random import Random
 
 import numpy as np
 import pytest
 
 from agents.histories import Occasions, occasions_of, orders_of
+from tables.clock import Clock
 from tables.orders import DAY, RecentOrder, add_order
 from tables.orders import Orders as State
+
+CLOCK = Clock(((date(1972, 10, 1), 0.5), (date(1973, 1, 1), 2.0), (date(1973, 6, 1), 0.8)))
+"""In the midst of the orders, of which the first ones come in the autumn of 1972."""
 
 
 def random_orders(seed: int) -> list[tuple[int, int]]:
@@ -25,7 +30,7 @@ def random_orders(seed: int) -> list[tuple[int, int]]:
 
 def columns(made: list[tuple[int, int]]) -> Occasions:
     customer, at = np.array(made, dtype=np.int64).reshape(-1, 2).T
-    return occasions_of(orders_of(customer, at, np.ones(at.size), np.zeros(at.size, dtype=np.int64)))
+    return occasions_of(orders_of(customer, at, np.ones(at.size), np.zeros(at.size, dtype=np.int64)), CLOCK)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -37,12 +42,13 @@ def test_after_each_occasion_it_is_the_worker_s_state(seed: int) -> None:
         times = sorted(at for who, at in made if who == customer)
         state: State | None = None
         for place, at in enumerate(times):
-            state = add_order(state, RecentOrder(f"o{place}", "e", at, 1.0))
+            state = add_order(state, RecentOrder(f"o{place}", "e", at, 1.0), CLOCK)
             if place + 1 < len(times) and times[place + 1] // DAY == at // DAY:
                 continue
             row = next(rows)
             assert (found.customer[row], found.last_at[row], found.x[row]) == (customer, at, state.gaps)
             assert (found.s1[row], found.s2[row]) == pytest.approx((state.s1, state.s2), abs=1e-9)
+            assert (found.e1[row], found.e2[row]) == pytest.approx(state.fast, abs=1e-9)
             after = times[place + 1 :]
             assert found.gap[row] == (max((after[0] - at) / DAY, 1.0) if after else np.inf)
     assert next(rows, None) is None

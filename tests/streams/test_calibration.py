@@ -56,45 +56,48 @@ def as_in_the_page(name: str, found: dict[str, Any]) -> None:
     assert told == pytest.approx(figures, abs=0.0006)
 
 
+def misses(of: dict[str, float]) -> list[float]:
+    """How far windows are from holding what they promise, at each level."""
+    return [abs(share - level) for share, level in zip(levels(of), (0.5, 0.8, 0.9), strict=True)]
+
+
 def test_cdnow(cdnow: Path, reports: dict[Path, dict[str, Any]]) -> None:
     found = report_of(cdnow, reports)
     as_in_the_page("CDNOW", found)
     assert found["train_until"] == "1997-09-30T12:00:00.000Z"
-    assert levels(found["window_coverage"]) == pytest.approx([0.472, 0.776, 0.879], abs=0.003)
     assert found["coverage_gaps"] == {"all": 7130, "1": 0, "2-3": 1239, "4-6": 2141, "7+": 3750}
-    by_class = found["coverage_by_class"]
-    assert levels(by_class["2-3"]) == pytest.approx([0.51, 0.78, 0.87], abs=0.008)
-    assert levels(by_class["4-6"]) == pytest.approx([0.49, 0.77, 0.88], abs=0.008)
-    assert levels(by_class["7+"]) == pytest.approx([0.45, 0.78, 0.88], abs=0.008)
-    assert found["silence"]["auc"] == pytest.approx(0.8074, abs=0.002)
-    assert found["silence"]["brier"] == pytest.approx(0.1054, abs=0.002)
-    both = found["compared"][0]
-    assert (both["precision"], both["recall"]) == pytest.approx((0.920, 0.854), abs=0.005)
+    assert max(misses(found["window_coverage"])) < 0.02
+    assert max(misses(found["forecast_coverage"])) < 0.02
+    for name in ("2-3", "4-6", "7+"):
+        assert max(misses(found["coverage_by_class"][name])) < 0.05, name
+    assert found["silence"]["auc"] > 0.805
+    assert found["silence"]["brier"] < 0.1052
 
 
 def test_grocery(grocery: Path, reports: dict[Path, dict[str, Any]]) -> None:
+    """Whole days only, so that half a day moves the median by four points."""
     found = report_of(grocery, reports)
     as_in_the_page("grocery", found)
-    assert levels(found["window_coverage"]) == pytest.approx([0.400, 0.796, 0.889], abs=0.003)
-    assert levels(found["coverage_by_class"]["7+"]) == pytest.approx([0.39, 0.79, 0.89], abs=0.01)
-    assert found["silence"]["auc"] == pytest.approx(0.9277, abs=0.002)
-    assert found["silence"]["brier"] == pytest.approx(0.0772, abs=0.002)
-    both = found["compared"][0]
-    assert (both["precision"], both["recall"]) == pytest.approx((0.764, 0.915), abs=0.005)
+    median, *others = misses(found["window_coverage"])
+    assert median < 0.04
+    assert max(others) < 0.02
+    assert max(misses(found["coverage_by_class"]["7+"])) < 0.05
+    assert found["silence"]["auc"] > 0.934
+    assert found["silence"]["brier"] < 0.076
     assert "baskets: no order has an amount" in found["not_told"]
 
 
 RULES = {
     # precision, recall, median delay, false alarms
     "cdnow": {
-        "ours": (0.900, 0.853, 285, 0.08),
+        "ours": (0.896, 0.843, 228, 0.09),
         "fixed days": (0.807, 1.00, 90, 0.26),
         "mean + k sd": (0.804, 0.92, 148, 0.21),
         "k x mean": (0.718, 0.92, 68, 0.36),
         "P(alive) < p": (0.787, 0.91, 47, 0.27),
     },
     "grocery": {
-        "ours": (0.801, 0.92, 81, 0.06),
+        "ours": (0.804, 0.884, 61, 0.06),
         "fixed days": (0.762, 1.00, 90, 0.08),
         "mean + k sd": (0.600, 0.93, 104, 0.14),
         "k x mean": (0.470, 0.94, 46, 0.235),

@@ -16,19 +16,21 @@ def fit(*arguments: str | Path) -> Result:
 
 
 def test_the_cdnow_log(cdnow: Path, tmp_path: Path) -> None:
-    """The built-in parameters come from it, but for the even tenth of their weights and days with several orders."""
+    """The rhythm of the built-in parameters, moved by what a fit adds: the newest gaps count for more."""
     out = tmp_path / "parameters.json"
     result = fit(cdnow, "--out", out)
     assert result.exit_code == 0
     assert "offbeat" not in result.stderr  # nothing stands in for anything
     found = load_parameters(out)
-    assert found.timing.mu0 == pytest.approx(BUILTIN.timing.mu0, rel=0.002)
-    assert found.timing.tau2 == pytest.approx(BUILTIN.timing.tau2, rel=0.002)
-    assert found.timing.weights[4] == pytest.approx(0.885, abs=0.002)
+    assert found.timing.mu0 == pytest.approx(BUILTIN.timing.mu0, abs=0.1)
+    assert found.timing.tau2 == pytest.approx(BUILTIN.timing.tau2, rel=0.35)
+    assert found.timing.weights[4] > 0.75
+    assert 0.5 < found.timing.omega < 0.9
+    assert found.timing.shift[0] > found.timing.shift[2] > found.timing.shift[3]
     assert found.basket.m0 == pytest.approx(BUILTIN.basket.m0, abs=0.05)
     assert result.stdout.splitlines() == [
         "23,570 customers, 44,021 gaps between their orders",
-        "43% are gone after the first order; half of the others return within 88 days, 80 % within 363",
+        "43% are gone after the first order; half of the others return within 82 days, 80 % within 299",
         "half of the orders are below 24.59",
         f"{out}: parameters {found.version}",
     ]

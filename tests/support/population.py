@@ -1,6 +1,8 @@
 """Customers who do exactly what the models say, so that a fit has a truth to find; and shops out of the ordinary."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +10,8 @@ from numpy.typing import NDArray
 from agents.histories import Orders, orders_of
 from tables.orders import DAY
 from tables.parameters import SIGMAS, BasketPrior, TimingPrior
+from tests.support.shops import SHOPS
+from tests.support.shops import orders_of as invented_orders
 
 BEGIN = 1_600_000_000_000 // DAY * DAY
 """Epoch ms at which every shop here opens."""
@@ -55,3 +59,21 @@ def clockwork(gaps: Iterable[Sequence[float]]) -> Orders:
         np.repeat(np.arange(len(lists)), np.array([own.size for own in days], dtype=np.int64)),
         np.concatenate([*days, []]),
     )
+
+
+@dataclass(frozen=True)
+class ShopLog:
+    """An invented shop's orders, the middle of its time and its end, epoch ms."""
+
+    orders: Orders
+    middle: int
+    end: int
+
+
+@cache
+def log_of(name: str, seed: int = 1, customers: int | None = None) -> ShopLog:
+    """A kind of `tests.support.shops`, opened at BEGIN."""
+    log = invented_orders(name, seed, customers=customers)
+    orders = shop_of(log.customer, log.time, log.amount)
+    end = BEGIN + SHOPS[name].days * DAY
+    return ShopLog(orders, (BEGIN + end) // 2, end)

@@ -50,6 +50,8 @@ CUSTOMERS: dict[str, Customer] = {
             1,
             True,
             1_699_000_000_000,
+            1.25,
+            1.75,
         ),
         basket=Basket("EUR", 3, 3.9, 0.25, 149.7, 1.25, -0.5, 2.5, 1),
         cart=Cart(

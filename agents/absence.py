@@ -1,0 +1,81 @@
+"""What is said of somebody who has not come back: the figures behind a trigger, and the sentence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.decisions import Trigger, spell
+from agents.mixture import Floats
+from agents.timing import Rhythm
+from tables.clock import Clock
+from tables.orders import DAY, Orders
+from tables.parameters import TimingPrior
+
+State = tuple[int, float, float, float, float]
+"""Of one customer: number of gaps, and the sums s1, s2, e1, e2 over them."""
+
+
+@dataclass(slots=True)
+class Told:
+    """A trigger whose sentence and figures are still to be filled in, with the customer's rhythm as it was then."""
+
+    trigger: Trigger
+    window: float
+    horizon: int
+    count: int
+    state: State
+    last_at: int
+    due_at: int
+
+
+def state_of(orders: Orders) -> State:
+    """What the model of timing needs of a customer."""
+    return orders.gaps, orders.s1, orders.s2, *orders.fast
+
+
+def rhythm_of(prior: TimingPrior, states: Sequence[State]) -> Rhythm:
+    """The rhythm of several customers."""
+    return Rhythm(prior, *np.array(states, dtype=np.float64).T)
+
+
+def complete(told: Sequence[Told], prior: TimingPrior, clock: Clock, version: str) -> None:
+    """Fill in figures and sentences. Days in them are the calendar's, by the clock as far as it is known."""
+    rhythm = rhythm_of(prior, [one.state for one in told])
+    last, due = (
+        np.array(times, dtype=np.float64) for times in zip(*((t.last_at, t.due_at) for t in told), strict=True)
+    )
+    began = clock.all_at(last)
+    ages = (clock.all_at(due) - began) / DAY
+
+    def days(clock_days: Floats) -> list[float]:
+        found: list[float] = ((clock.all_when(began + clock_days * DAY) - last) / DAY).tolist()
+        return found
+
+    low, typical, high = (days(rhythm.window(p)) for p in (0.1, 0.5, 0.9))
+    windows = {p: days(rhythm.window(p)) for p in sorted({t.window for t in told})}
+    silent = {h: rhythm.p_silent(ages, h / DAY * clock.last_pace).tolist() for h in sorted({t.horizon for t in told})}
+    for i, t in enumerate(told):
+        t.trigger.evidence |= {
+            "usual_days": round(typical[i], 1),
+            "usual_days_low": round(low[i], 1),
+            "usual_days_high": round(high[i], 1),
+            "days_since_last_order": round((t.due_at - t.last_at) / DAY, 1),
+            "window_days": round(windows[t.window][i], 1),
+            "window": t.window,
+            "horizon_days": round(t.horizon / DAY, 1),
+            "p_no_order": round(silent[t.horizon][i], 3),
+            "parameters": version,
+        }
+        t.trigger.reason = _sentence(t, t.trigger.evidence)
+
+
+def _sentence(told: Told, evidence: dict[str, float]) -> str:
+    usual = f"{evidence['usual_days']:.0f} days ({evidence['usual_days_low']:.0f} to {evidence['usual_days_high']:.0f})"
+    since = f"{evidence['days_since_last_order']:.0f} days ago"
+    chance = f"chance of an order in the next {spell(told.horizon)} {100 * (1 - evidence['p_no_order']):.0f} %"
+    if told.count == 1:
+        return f"customers usually order again after {usual}; the only order was {since}; {chance}"
+    if told.state[0] == 0:
+        return f"{told.count} orders on one day, {since}; customers usually return after {usual}; {chance}"
+    return f"usually orders every {usual}; last order {since}; {chance}"

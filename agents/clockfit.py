@@ -1,0 +1,88 @@
+"""A population's rhythm and its clock together: each is found by the other, turn by turn."""
+
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from agents.bendfit import fit_bend
+from agents.gapfit import fit_gaps, sample_of, some_of
+from agents.histories import Occasions, Orders, occasions_of
+from agents.pacing import paces
+from tables.clock import CALENDAR, Clock, Pace
+from tables.orders import DAY
+from tables.parameters import TimingPrior
+
+TURNS = 3
+MIN_GAPS = 200
+"""Below it the rhythm stays as it is, without memory, shift, bend and clock."""
+MIN_DAYS = 60
+"""A clock needs as much history."""
+_HARM = 10.0
+"""What the clock may cost in ln likelihood before it is stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """A rhythm in the time of a clock; no paces: the calendar's."""
+
+    prior: TimingPrior
+    clock: tuple[Pace, ...]
+
+
+def refine(orders: Orders, start: TimingPrior, end: int) -> Timing:
+    """From the rhythm that a snapshot gives (`agents.timingfit`); orders before `end` (epoch ms) alone."""
+    gaps = some_of(occasions_of(orders))
+    if np.count_nonzero(np.isfinite(gaps.gap)) < MIN_GAPS:
+        return Timing(start, ())
+    known = orders.take(np.isin(orders.customer, gaps.customer)) if len(gaps) < len(orders) else orders
+    calm = _fitted(gaps, start, CALENDAR, end)
+    found = Timing(calm[0], ())
+    if end - int(gaps.last_at.min()) >= MIN_DAYS * DAY:
+        paced, value = _with_clock(known, calm[0], end)
+        if value > calm[1] - _HARM:
+            found = paced
+    return _bent(known, found, end)
+
+
+def clock_until(orders: Orders, prior: TimingPrior, end: int, turns: int = 2) -> tuple[Pace, ...]:
+    """The clock up to `end`, for a rhythm whose `level` is known; each week's pace from the weeks before it alone."""
+    if prior.level == 0:
+        return ()
+    told: tuple[Pace, ...] = ()
+    for _ in range(turns):
+        told, _ = paces(occasions_of(orders, Clock(told)), prior, end, prior.level)
+    return told
+
+
+def _with_clock(orders: Orders, prior: TimingPrior, end: int) -> tuple[Timing, float]:
+    _, level = paces(occasions_of(orders), prior, end, 1.0)
+    told: tuple[Pace, ...] = ()
+    value = -np.inf
+    for _ in range(TURNS):
+        told, _ = paces(occasions_of(orders, Clock(told)), prior, end, level)
+        clock = Clock(told)
+        prior, value = _fitted(occasions_of(orders, clock), prior, clock, end)
+    return Timing(msgspec.structs.replace(prior, level=level), told), value
+
+
+def _fitted(gaps: Occasions, start: TimingPrior, clock: Clock, end: int) -> tuple[TimingPrior, float]:
+    """The likeliest rhythm, and its ln likelihood of gaps in calendar time."""
+    prior, value = fit_gaps(sample_of(gaps, clock, end), start)
+    closed = gaps.take(gaps.closes <= end)
+    return prior, value + float(np.sum(np.log(clock.all_pace(closed.closes))))
+
+
+def _bent(orders: Orders, found: Timing, end: int) -> Timing:
+    """With the bend of the last half of the history, if one holds."""
+    clock = Clock(found.clock)
+    begin = int(orders.at.min())
+    bend = fit_bend(occasions_of(orders, clock), found.prior, clock, (begin + end) // 2, end)
+    return Timing(msgspec.structs.replace(found.prior, bend=bend), _changes(found.clock))
+
+
+def _changes(clock: tuple[Pace, ...]) -> tuple[Pace, ...]:
+    """Without the paces that only repeat the one before them."""
+    return tuple(
+        pace for pace, before in zip(clock, (None, *clock), strict=False) if before is None or pace[1] != before[1]
+    )

@@ -1,0 +1,92 @@
+"""The tables of agents/CALIBRATION.md that no single backtest gives: shops with few customers, and invented shops.
+
+python -m tests.bench.calibration few FILE
+python -m tests.bench.calibration kinds
+"""
+
+import time
+from collections.abc import Iterable
+
+import click
+import numpy as np
+
+from agents.fitting import fit
+from agents.scoring import LEVELS, Trial, auc, clock_of, coverage, foretold_gaps, foretold_silence
+from streams.histories import gather
+from streams.logs import read_log
+from tables.parameters import BUILTIN, Parameters
+from tests.support.population import log_of
+from tests.support.shops import SHOPS
+
+FEW = (30, 100, 300, 1000)
+DRAWS = 3
+SEEDS = (21, 22, 23)
+"""Of invented shops that no test and no choice has looked at."""
+
+
+@click.group()
+def command() -> None:
+    """Tables as Markdown, to standard output."""
+
+
+@command.command()
+@click.argument("file", type=click.Path(exists=True))
+def few(file: str) -> None:
+    """A log foretold by what a few of its customers tell, drawn by chance; the mean of DRAWS draws."""
+    wall = round(time.time() * 1000)
+    log = read_log(file, wall=wall)
+    begin, end = log.span or (0, 0)
+    middle = (begin + end) // 2
+    trial = Trial(gather(log.lines(), wall=wall).orders, middle, end)
+    known = trial.orders.before(middle)
+    customers = np.unique(known.customer)
+    row("nothing: built in", [scores(trial, BUILTIN)])
+    rng = np.random.default_rng(1)
+    for size in FEW:
+        drawn = [known.take(np.isin(known.customer, rng.choice(customers, size, False))) for _ in range(DRAWS)]
+        orders = f"{min(map(len, drawn)):,} to {max(map(len, drawn)):,} orders"
+        row(f"{size:,} customers ({orders})", [scores(trial, fit(part, middle).parameters) for part in drawn])
+    row("everybody", [scores(trial, fit(known, middle).parameters)])
+
+
+@command.command()
+@click.argument("names", nargs=-1, type=click.Choice(list(SHOPS)))
+def kinds(names: tuple[str, ...]) -> None:
+    """Invented shops of each kind, learned on their first half; the mean over SEEDS. Windows, then forecasts."""
+    for name in names or SHOPS:
+        found = []
+        for seed in SEEDS:
+            log = log_of(name, seed)
+            trial = Trial(log.orders, log.middle, log.end)
+            found.append(told(trial, fit(log.orders.before(log.middle), log.middle).parameters))
+        row(name, found)
+
+
+def scores(trial: Trial, parameters: Parameters) -> list[float]:
+    """Coverage of windows at LEVELS, and the AUC of silence."""
+    clock = clock_of(trial, parameters.timing)
+    silence = foretold_silence(trial, parameters.timing, clock)
+    windows = shares(coverage(foretold_gaps(trial, parameters.timing, clock).window).values())
+    return [*windows, auc(silence.p, silence.silent) or np.nan]
+
+
+def told(trial: Trial, parameters: Parameters) -> list[float]:
+    """Coverage of windows at LEVELS, and of forecasts."""
+    gaps = foretold_gaps(trial, parameters.timing, clock_of(trial, parameters.timing))
+    return [*shares(coverage(gaps.window).values()), *shares(coverage(gaps.forecast).values())]
+
+
+def shares(of: Iterable[float | None]) -> list[float]:
+    """NaN for what the log cannot tell."""
+    return [np.nan if share is None else share for share in of]
+
+
+def row(name: str, found: list[list[float]]) -> None:
+    """The mean of some figures, the levels' ones together."""
+    mean = [f"{share:.3f}"[1:] if np.isfinite(share) else "none" for share in np.mean(found, axis=0).tolist()]
+    groups = [mean[at : at + len(LEVELS)] for at in range(0, len(mean), len(LEVELS))]
+    click.echo(f"| {name} | {' | '.join(' / '.join(group) for group in groups)} |")
+
+
+if __name__ == "__main__":
+    command()

@@ -10,6 +10,7 @@ import click
 
 from agents.rulesfile import RulesError
 from streams import __version__
+from streams.logformat import last_words
 from streams.settings import SettingsError
 
 FAILURE = 1
@@ -88,5 +89,5 @@ def _told(message: str, status: int) -> int:
     line = " ".join("".join(c if c.isprintable() or c.isspace() else "?" for c in message).split())
     if len(line) > _LONGEST:  # what was given is repeated in it, however long it is
         line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
-    click.echo(f"offbeat: {line}", err=True)
+    last_words(line, status)
     return status

@@ -178,3 +178,10 @@ def test_files_that_are_named_exist(page: Path) -> None:
     for name in re.findall(r"`([\w./-]+\.(?:md|py|toml|lock))`", page.read_text()):
         places = (ROOT, *(ROOT / folder for folder in FOLDERS), page.parent)
         assert any((place / name).exists() for place in places), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_pictures_exist_and_are_small(page: Path) -> None:
+    for alternative, name in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", page.read_text()):
+        assert alternative
+        assert (page.parent / name).stat().st_size < 150_000

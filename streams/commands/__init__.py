@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("streams.commands.replay:replay", "Send a log of events to the topics."),
     "fit": ("streams.commands.fit:fit", "Population parameters from a log."),
     "backtest": ("streams.commands.backtest:command", "The same rules over a log, without Kafka."),
-    "rules": ("streams.commands.rules:rules", "Show and check the rules."),
+    "rules": ("streams.commands.rules:rules", "Show, check and compare the rules."),
     "topics": ("streams.commands.topics:topics", "Create, check and grow the topics."),
     "doctor": ("streams.commands.doctor:doctor", "Check everything around the worker, and say what to do."),
 }

@@ -39,7 +39,7 @@ dashboards: setup ## write deploy/grafana/dashboards from deploy/grafana/boards
 
 lock: setup ## renew requirements.lock from pyproject.toml (needs uv)
 	@uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-		--python-version 3.11 --extra demo --extra test -o requirements.lock pyproject.toml
+		--python-version 3.11 --extra demo --extra senders --extra test -o requirements.lock pyproject.toml
 
 clean: ## remove what the other targets made
 	@rm -rf .venv .cache/peers build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

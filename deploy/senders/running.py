@@ -23,6 +23,8 @@ from options import secret
 from policy import Policy
 
 TOPICS = ("triggers.repurchase", "triggers.cart", "triggers.basket", "triggers.lifecycle")
+BOOTSTRAP_MS = 5000
+"""So long brokers may take to answer at the start."""
 
 
 def kafka_security(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
@@ -69,7 +71,7 @@ class DeadLetterTopic:
 
     def __init__(self, topic: str, connection: Mapping[str, Any]) -> None:
         self.topic = topic
-        admin = KafkaAdminClient(**connection)
+        admin = KafkaAdminClient(**connection, bootstrap_timeout_ms=BOOTSTRAP_MS)
         try:
             admin.create_topics({topic: {"num_partitions": 1, "replication_factor": -1}})
         except TopicAlreadyExistsError:
@@ -144,13 +146,14 @@ def run(
 def guarded(work: Callable[[], None]) -> int:
     """0: it came to its end; 1: start it again; 2: somebody has to mend what the line says."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    logging.getLogger("kafka").setLevel(logging.ERROR)
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it goes on by itself after what it calls errors
     try:
         work()
     except (UsageError, StopError) as error:
         return _fail(2, str(error))
     except (KafkaError, OSError, *_store_errors()) as error:
-        return _fail(1, f"{type(error).__name__}: {error}")
+        name = type(error).__name__
+        return _fail(1, str(error) if str(error).startswith(name) else f"{name}: {error}")
     return 0
 
 

@@ -31,14 +31,14 @@ class Smtp:
             self._judge(server.mail(mail.sender)[0])
             self._judge(server.rcpt(mail.recipient)[0])
         except (OSError, smtplib.SMTPException) as error:
-            self._close()
+            self.close()
             raise AwayError(f"the mail server: {type(error).__name__}") from None
         try:
             code, _ = server.data(mail.data)
         except smtplib.SMTPDataError as error:  # it does not want to have it
             code = error.smtp_code
         except (OSError, smtplib.SMTPException) as error:
-            self._close()
+            self.close()
             raise UnsureError(f"the mail server: {type(error).__name__}") from None
         self._judge(code)
 
@@ -46,7 +46,7 @@ class Smtp:
         """By the first digit, RFC 5321, section 4.2.1."""
         if 200 <= code < 300:
             return
-        self._close()
+        self.close()
         if code == _AWAY:
             raise AwayError(f"the mail server says {code}")
         raise (LaterError if code < 500 else NeverError)(f"the mail server says {code}")
@@ -56,7 +56,7 @@ class Smtp:
             with suppress(OSError, smtplib.SMTPException):
                 if self._open.noop()[0] == 250:
                     return self._open
-            self._close()
+            self.close()
         try:
             self._open = self._connect()
         except smtplib.SMTPAuthenticationError as error:
@@ -84,7 +84,8 @@ class Smtp:
             raise
         return server
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """At once: what is under way ends. The next mail opens it again."""
         if self._open is not None:
             self._open.close()
             self._open = None

@@ -2,6 +2,7 @@
 
 import email
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -28,6 +29,8 @@ class Mailbox:
 
     users: dict[str, str] = field(default_factory=dict)
     context: ssl.SSLContext | None = None
+    tls_first: bool = False
+    """TLS before anything is said, instead of STARTTLS."""
     mails: list[EmailMessage] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
@@ -35,7 +38,10 @@ class Mailbox:
 
     def __enter__(self) -> Self:
         self.port = free_port()
-        tls: dict[str, Any] = {"tls_context": self.context, "require_starttls": True} if self.context else {}
+        tls: dict[str, Any] = {}
+        if self.context:
+            tls = {"ssl_context": self.context} if self.tls_first else {"tls_context": self.context}
+            tls["require_starttls"] = not self.tls_first
         if self.users:
             tls |= {"authenticator": self._authenticate, "auth_required": True, "auth_require_tls": bool(self.context)}
         self._controller = Controller(self, hostname="127.0.0.1", port=self.port, **tls)
@@ -60,7 +66,12 @@ class Mailbox:
         self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: LoginPassword
     ) -> AuthResult:
         user, password = data.login.decode(), data.password.decode()
-        return AuthResult(success=self.users.get(user) == password)
+        return AuthResult(success=self.users.get(user) == password, handled=False)
+
+    @staticmethod
+    def hang() -> None:
+        """No answer for longer than a sender waits in tests."""
+        time.sleep(1.0)
 
     def _told(self, what: str) -> Answer:
         script = self.on.get(what)

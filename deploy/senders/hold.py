@@ -5,7 +5,7 @@ A partition's offset is committed only up to the first message that is not done,
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -69,8 +69,6 @@ class Hold(Generic[T]):
         """
         while self._queue and self._queue[0][0] <= now:
             _, _, held = heappop(self._queue)
-            if held.gone:
-                continue
             if self.full or self._read_until.get(held.place, 0.0) >= held.since:
                 return held
             self.again(held, now + LOOK_AGAIN_SECONDS)
@@ -83,6 +81,8 @@ class Hold(Generic[T]):
                 held.gone = True
                 self._count -= 1
             self._read_until.pop(place, None)
+        self._queue = [entry for entry in self._queue if not entry[2].gone]
+        heapify(self._queue)
 
     def first(self, place: Hashable) -> int | None:
         """The lowest offset that is not done; None: all is."""

@@ -89,6 +89,7 @@ class Loop:
         self._committed: dict[Any, int] = {}
         self._failures = self._refusals = 0
         self._quiet_until = 0.0
+        self._was_full = False
 
     def turn(self, wait_ms: int = 200) -> None:
         """Take what has come, send what is due, commit what is done. Raises StopError, and what the store does."""
@@ -96,7 +97,8 @@ class Loop:
         self._pause_when_full()
         batches = self.consumer.poll(timeout_ms=wait_ms)
         gone = self.moved.take()
-        self._hold.drop(gone)
+        if gone:
+            self._hold.drop(gone)
         self._committed = {place: offset for place, offset in self._committed.items() if place not in gone}
         for place, records in batches.items():
             for record in records:
@@ -112,7 +114,9 @@ class Loop:
     def _pause_when_full(self) -> None:
         places, paused = self.consumer.assignment(), self.consumer.paused()
         if self._hold.full and places - paused:
-            log.warning("as many messages wait as may (--held): cancellations may come too late for some; raise it")
+            if not self._was_full:
+                log.warning("as many messages wait as may (--held): cancellations may come too late for some; raise it")
+            self._was_full = True
             self.consumer.pause(*places)
         elif paused and not self._hold.full:
             self.consumer.resume(*paused)

@@ -124,5 +124,5 @@ class Composer:
 
 
 def clean(text: str) -> str:
-    """Without characters that steer terminals or hide text; line breaks and tabs stay."""
-    return "".join(c for c in text if c.isprintable() or c in "\n\t")
+    """Without characters that steer terminals or hide text; line breaks and tabs stay, other spaces are plain ones."""
+    return "".join(c if c.isprintable() or c in "\n\t" else " " if c.isspace() else "" for c in text)

@@ -15,7 +15,7 @@ def send(message: Message) -> None:
 
     The errors of `loop.py` say what becomes of it when that fails.
     """
-    print(line(f"{message.customer_id}: {message.type}: {message.value['reason']}"), flush=True)
+    print(line(f"{message.customer_id}: {message.type}: {message.value.get('reason')}"), flush=True)
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import AuthorizationError, KafkaError, TopicAlreadyExistsError
 
 from errors import StopError, UsageError
 from loop import Loop, Moved
@@ -58,7 +58,9 @@ def store_of(options: argparse.Namespace) -> Store:
         from redis import Redis  # noqa: PLC0415 - not needed with a table
 
         return RedisStore(Redis.from_url(options.redis), f"offbeat:once:{options.prefix}{options.group}:")
-    return SqlStore(sqlite3.connect(options.table), f"{options.prefix}{options.group}:")
+    store = SqlStore(sqlite3.connect(options.table), f"{options.prefix}{options.group}:")
+    store.forget()
+    return store
 
 
 def _store_errors() -> tuple[type[Exception], ...]:
@@ -74,8 +76,8 @@ class DeadLetterTopic:
         admin = KafkaAdminClient(**connection, bootstrap_timeout_ms=BOOTSTRAP_MS)
         try:
             admin.create_topics({topic: {"num_partitions": 1, "replication_factor": -1}})
-        except TopicAlreadyExistsError:
-            pass
+        except (TopicAlreadyExistsError, AuthorizationError):
+            pass  # who may make no topics has it made
         finally:
             admin.close()
         self._producer = KafkaProducer(**connection, acks="all")

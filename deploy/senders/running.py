@@ -23,6 +23,8 @@ from options import secret
 from policy import Policy
 
 TOPICS = ("triggers.repurchase", "triggers.cart", "triggers.basket", "triggers.lifecycle")
+PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 BOOTSTRAP_MS = 5000
 """So long brokers may take to answer at the start."""
 
@@ -33,8 +35,11 @@ def kafka_security(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     def value(name: str) -> str | None:
         return environ.get(f"OFFBEAT_SECURITY_{name}") or None
 
-    found: dict[str, Any] = {"security_protocol": value("PROTOCOL") or "PLAINTEXT"}
-    if found["security_protocol"].endswith("SSL"):
+    protocol = value("PROTOCOL") or "PLAINTEXT"
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"OFFBEAT_SECURITY_PROTOCOL: give {', '.join(PROTOCOLS)}")
+    found: dict[str, Any] = {"security_protocol": protocol}
+    if protocol.endswith("SSL"):
         try:
             context = ssl.create_default_context(cafile=value("CA"))
             if certificate := value("CERTIFICATE"):
@@ -43,11 +48,16 @@ def kafka_security(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
             why = getattr(error, "reason", None) or error.strerror
             raise UsageError(f"OFFBEAT_SECURITY_CA, _CERTIFICATE, _KEY: {why}; give readable PEM files") from None
         found["ssl_context"] = context
-    if found["security_protocol"].startswith("SASL"):
+    if protocol.startswith("SASL"):
+        user, password = value("USER"), secret("OFFBEAT_SECURITY_PASSWORD", environ)
+        if value("MECHANISM") not in MECHANISMS or not user or not password:
+            raise UsageError(
+                f"OFFBEAT_SECURITY_: set MECHANISM ({', '.join(MECHANISMS)}), USER and PASSWORD (or _FILE)"
+            )
         found |= {
             "sasl_mechanism": value("MECHANISM"),
-            "sasl_plain_username": value("USER"),
-            "sasl_plain_password": secret("OFFBEAT_SECURITY_PASSWORD", environ),
+            "sasl_plain_username": user,
+            "sasl_plain_password": password,
         }
     return found
 

@@ -103,6 +103,11 @@ class DeadLetterTopic:
         self._producer.send(self.topic, record.value, record.key, headers=headers).get(timeout=60)
 
 
+def _variable(topic: str) -> str:
+    """Where the worker's settings give a topic another name."""
+    return f"OFFBEAT_TOPIC_{topic.replace('.', '_').upper()}"
+
+
 def loop_of(options: argparse.Namespace, send: Callable[[Message], None], *, recalls: bool) -> Loop:
     """A sender that is connected. Raises KafkaError, UsageError, and what the store does."""
     connection = {"bootstrap_servers": options.brokers.split(","), **kafka_security()}
@@ -120,7 +125,7 @@ def loop_of(options: argparse.Namespace, send: Callable[[Message], None], *, rec
         fetch_max_wait_ms=250,  # see FETCH_MARGIN_SECONDS
         max_poll_records=100,
     )
-    topics = [options.prefix + topic for topic in TOPICS]
+    topics = [options.prefix + os.environ.get(_variable(topic), topic) for topic in TOPICS]
     for (
         topic
     ) in topics:  # asked first: who joins without knowing them may be given nothing for minutes (kafka-python 3.0)

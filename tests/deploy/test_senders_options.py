@@ -94,6 +94,8 @@ def test_topics_that_are_not_there(embedded_broker: EmbeddedBroker, tmp_path: Pa
     status, told = run(tmp_path, "print_sender.py", *where)
     assert status == 2
     assert "topic nobody.triggers.repurchase is not there" in told
+    environ = {"OFFBEAT_TOPIC_TRIGGERS_REPURCHASE": "renamed"}
+    assert "topic nobody.renamed is not there" in run(tmp_path, "print_sender.py", *where, environ=environ)[1]
     assert "`offbeat topics create` makes it" in told
 
 

@@ -41,7 +41,7 @@ COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no
 	--python-version 3.11
 
 lock: setup ## renew requirements.lock from pyproject.toml, and the part of it for the image (needs uv)
-	@$(COMPILE) --extra demo --extra test -o requirements.lock pyproject.toml
+	@$(COMPILE) --extra demo --extra senders --extra test -o requirements.lock pyproject.toml
 	@$(COMPILE) --extra build -c requirements.lock -o deploy/requirements.lock pyproject.toml
 
 # what an image holds, where there is a lock of its own for that; else everything

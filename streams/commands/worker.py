@@ -10,7 +10,9 @@ from streams.stopping import StopSignal
 
 
 @click.command()
-@with_settings("brokers", "prefix", "delivery", "clock", "rules", "parameters", "state_dir", "metrics", "log_level")
+@with_settings(
+    "brokers", "prefix", "delivery", "clock", "rules", "parameters", "state_dir", "redis", "metrics", "log_level"
+)
 def worker(settings: Settings) -> None:
     """Run the stream processor until it is told to stop (SIGTERM, Ctrl-C).
 

@@ -249,6 +249,9 @@ def test_what_failed_waits_on(views: ViewsOf, client: Any, monkeypatch: pytest.M
     views.work()
 
     def fail(_rows: object) -> None:
+        happen(views.run, "ann", at=views.run.now)  # while it is tried
+        views.work()
+        views.run.now += 1
         raise ViewError("away", "is away")
 
     with monkeypatch.context() as patch:

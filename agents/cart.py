@@ -37,6 +37,16 @@ class Carts:
                 return max(seen[1].at, cart.since if cart else 0, cart.touched_at if cart else 0) + self._browse.after
         return NEVER
 
+    def timer(self, customer: Customer) -> tuple[str, int] | None:
+        """The rule that waits for the customer to leave cart, checkout or views alone, and when it fires."""
+        wake = self.wake(customer)
+        if wake == NEVER:
+            return None
+        cart, checkout = customer.cart, customer.checkout
+        if checkout is not None and self._checkout.enabled and not checkout.told:
+            return self._checkout.NAME, wake
+        return (self._browse if cart is None or cart.empty else self._cart).NAME, wake
+
     def wake_for(self, customer: Customer, product: str) -> int:
         """The same on account of one more look at a product; NEVER: it was not looked at often enough to matter."""
         seen = customer.viewed.get(product) if customer.viewed else None  # a late look may be forgotten already

@@ -39,6 +39,8 @@ class Settled:
     """Per timer that was looked at: `now` less its due time, in ms."""
     erased: dict[bytes, list[int]]
     """Who was erased, with the last offset applied of each source; where offsets are tracked."""
+    dropped: dict[bytes, int]
+    """Who was erased or forgotten, come back since or not; and how many of `decisions` were made before that."""
 
 
 def plan_fingerprint(rules: Rules, parameters: Parameters) -> int:
@@ -64,6 +66,7 @@ class Core:
         """The offsets of who was erased: whoever comes back under that key goes on from them."""
         self._erased: dict[bytes, list[int]] = {}
         """Of this batch alone."""
+        self._dropped: dict[bytes, int] = {}
         self._lateness: list[int] = []
         self._woken = 0
         """Customers that their timers have opened in this batch."""
@@ -157,7 +160,8 @@ class Core:
         self._woken = 0
         lateness, self._lateness = self._lateness, []
         erased, self._erased = self._erased, {}
-        return Settled(self.states.changes(), self.emitter.take(), lateness, erased)
+        dropped, self._dropped = self._dropped, {}
+        return Settled(self.states.changes(), self.emitter.take(), lateness, erased, dropped)
 
     def adopt(self) -> None:
         """The batch is durable."""
@@ -223,6 +227,7 @@ class Core:
     def _drop(self, key: bytes, customer: Customer) -> None:
         """Nothing is remembered of the customer any more."""
         self._repurchase.forget(key)
+        self._dropped[key] = len(self.emitter.decisions)
         if customer.applied is not None:
             self._erased[key] = self.gone[key] = customer.applied.copy()
         self.states.erase(key)

@@ -57,6 +57,13 @@ class Repurchase:
             wake = orders.overdue_at
         return wake
 
+    @staticmethod
+    def timers(orders: Orders) -> list[tuple[str, int]]:
+        """The rules that wait for the customer's absence, and when they fire."""
+        absent = FirstPurchaseLapsed.NAME if orders.count == 1 else RepurchaseOverdue.NAME
+        each = ((RepurchaseDue.NAME, orders.due_at, DUE), (absent, orders.overdue_at, OVERDUE))
+        return [(rule, at) for rule, at, told in each if at and not orders.told & told]
+
     def replan(self, key: bytes, customer: Customer, orders: Orders) -> None:
         """The rhythm has changed. Who has no gap yet is planned at once, others together, by `plan_by`."""
         if orders.occasions == 1:

@@ -16,7 +16,7 @@ from streams.flood import FloodGuard
 from streams.holdings import Holdings
 from streams.metrics import Metrics
 from streams.partition import Partition
-from streams.ports import Fatal, Means
+from streams.ports import Fatal, Means, Views
 from streams.recovery import CustomersTable, TableManager
 from streams.retention import retentions
 from streams.settings import Settings
@@ -42,11 +42,12 @@ def build_app(
     clock: Clock,
     fatal: Fatal,
     on_live: Callable[[set[int]], None],
+    views: Views,
 ) -> faust.App:
     """The app, ready to start.
 
     `topics`: all of ours, by name. `fatal(code, message)` ends the process. `on_live` hears which partition
-    numbers have been taken over.
+    numbers have been taken over, `views` what is durable.
     """
     count = topics[settings.sources[0]].partitions
     partitions = {name: found.partitions for name, found in topics.items()}
@@ -92,6 +93,7 @@ def build_app(
             status=status,
             topic_ids={source: id_ for source, id_ in named.items() if id_},
             retention=retention,
+            views=views,
         )
 
     manager.holdings = Holdings(lambda number: Partition(number, means()), fatal)

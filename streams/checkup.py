@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import redis
-
 from agents.rules import RulesError, load_rules
 from streams.settingkinds import split_address
 from streams.settings import Settings, SettingsError
 from streams.stuck import stuck_transactions
 from streams.topics import BrokerError, admin, check, members, unreachable
 from streams.transactions import clock, transactions
+from streams.views.store import ADVICE, ViewError, ViewStore
 from tables.parameters import ParametersError, load_parameters
 
 
@@ -168,12 +167,14 @@ def _state_directory(settings: Settings) -> Check:
 def _redis(settings: Settings) -> Check:
     if not settings.redis:
         return Check("redis", True, "off: no URL is set")
+    store = ViewStore(settings)
     try:
-        with redis.Redis.from_url(settings.redis, socket_timeout=3, socket_connect_timeout=3) as client:
-            client.ping()
-    except (redis.RedisError, OSError, ValueError) as error:  # its text may hold the URL, and so the password
-        return Check("redis", False, f"does not answer ({type(error).__name__})", "start it, or mend OFFBEAT_REDIS")
-    return Check("redis", True, "answers")
+        what = store.try_out()
+    except ViewError as error:
+        return Check("redis", False, str(error), ADVICE[error.reason])
+    finally:
+        store.close()
+    return Check("redis", True, f"takes views: {what}")
 
 
 def _rules(settings: Settings) -> Check:

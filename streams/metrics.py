@@ -11,6 +11,7 @@ from agents.notices import Bound
 from streams.decode import KINDS
 from streams.pipeline import Outcome
 from streams.shopmetrics import ShopMetrics
+from streams.viewmetrics import ViewMetrics
 from tables.events import AnyEvent, type_name
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -79,6 +80,7 @@ class Metrics:
 
         self.ready = gauge("ready", "1 while all partition numbers of the worker are live")
         self.loop_still = gauge("loop_still_seconds", "Since the event loop has turned")
+        self.views = ViewMetrics(registry)
         self.info = gauge("info", "1, by version and delivery mode", "version", "delivery")
         self._begin()
 

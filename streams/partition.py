@@ -76,7 +76,8 @@ class Partition:
         await self._leash.run(self._start)
 
     async def _open(self) -> None:
-        self.pipeline = await self._takeover.patiently()
+        pipeline = self.pipeline = await self._takeover.patiently()
+        self._means.views.begin(self.number, pipeline)
 
     async def _start(self) -> None:
         if self.pipeline is not None:  # else opening has ended the worker
@@ -121,6 +122,7 @@ class Partition:
         self.dropped = True
         self.pause()
         await self._leash.cut(END_SECONDS)
+        self._means.views.end(self.number, settled=self.pipeline is not None and not self.busy)
         await self._forget()
         self._report.gone()
 
@@ -184,12 +186,14 @@ class Partition:
                     worked = clock()
                     await self._commit(outcome)
                     pipeline.done(outcome)
+                    self._means.views.durable(self.number, outcome)
                     self._failures = 0
                     ended = clock()
                     self._size.took(outcome.events.total(), ended - began)
                     self._report.durable(pipeline, outcome, ended - began, ended - worked)
                 if not pipeline.more:
                     break
+            self._means.views.idle(self.number, pipeline)
             self._report.holds(pipeline, self._means.clock.now())
             await self._group.follow(pipeline.positions)
         except asyncio.CancelledError:  # it was broken off: what is in memory is not to be trusted

@@ -15,6 +15,7 @@ from streams.flood import FloodGuard
 from streams.mark import Mark
 from streams.messages import Headers
 from streams.metrics import Metrics
+from streams.pipeline import Outcome, Pipeline
 from streams.settings import Settings
 from streams.status import Status
 
@@ -82,6 +83,35 @@ class Intake(Protocol):
         """The number's batch is done: fetch more of its `topics`, but of those that are `full`."""
 
 
+class Views(Protocol):
+    """Who shows others what is durable. Nothing here waits or raises: whatever becomes of views, batches go on."""
+
+    def begin(self, number: int, pipeline: Pipeline, /) -> None:
+        """Taken over: `pipeline` holds what was read back."""
+
+    def durable(self, number: int, outcome: Outcome, /) -> None:
+        """The outcome is durable."""
+
+    def idle(self, number: int, pipeline: Pipeline, /) -> None:
+        """Between two batches: all that `pipeline` holds is durable."""
+
+    def end(self, number: int, /, *, settled: bool) -> None:
+        """It is somebody else's now, or nobody's. `settled`: `durable` was told of all that is."""
+
+
+class NoViews:
+    """Nobody is shown anything."""
+
+    def begin(self, _number: int, pipeline: Pipeline, /) -> None:
+        pipeline.core.states.buried()  # not to be kept
+
+    def durable(self, number: int, outcome: Outcome, /) -> None: ...
+
+    def idle(self, number: int, pipeline: Pipeline, /) -> None: ...
+
+    def end(self, number: int, /, *, settled: bool) -> None: ...
+
+
 class ReadChangelog(Protocol):
     """Reads a partition of the changelog (streams.changelog.read_changelog)."""
 
@@ -117,6 +147,7 @@ class Means:
     """By source, as streams.mark.Mark has them."""
     retention: Mapping[str, int] = field(default_factory=dict)
     """By topic: how long it keeps events, in ms; without those that keep them for ever, or of which nobody knows."""
+    views: Views = field(default_factory=NoViews)
     epochs: Iterator[int] = field(default_factory=lambda: count(1))
     """Names of seeks."""
     new_token: Callable[[], str] = lambda: uuid4().hex

@@ -10,13 +10,12 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 from aiokafka.errors import KafkaError
 from kafka import TopicPartition
 from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, IncompatibleBrokerVersion
 
-from streams.changelog import fence_record, mark_record, read_changelog
+from streams.changelog import mark_record
 from streams.errors import FencedError, StopError
 from streams.mark import Mark
 from streams.mover import Mover
@@ -33,6 +32,7 @@ from streams.repartitionplan import (
 )
 from streams.rows import NO_HEADERS
 from streams.settings import Settings
+from streams.snapshot import snapshot
 from streams.topics import admin, look
 from streams.writer import make_writer
 from tables.customer import moved
@@ -183,16 +183,7 @@ async def _survey(settings: Settings, step: Step) -> tuple[Census, dict[int, Mar
 
 async def _read(settings: Settings, number: int) -> tuple[dict[bytes, bytes], Mark | None]:
     """The packed states and the mark of a partition of the changelog, read as a worker does that takes it over."""
-    token = uuid4().hex
-    writer = make_writer(settings, number, {})
-    try:
-        await writer.open()
-        await writer.write([(*fence_record(token), NO_HEADERS)], {}, {})
-    finally:
-        await writer.close()
-    newest: dict[bytes, bytes | None] = {}
-    mark = await read_changelog(settings, number, token, newest.update)
-    return {key: packed for key, packed in newest.items() if packed is not None}, mark
+    return await snapshot(settings, number, make_writer(settings, number, {}))
 
 
 async def _move(settings: Settings, step: Step, hashed: Callable[[bytes], int], tell: Callable[[str], None]) -> int:

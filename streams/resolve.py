@@ -11,10 +11,10 @@ from agents.kinds import Kind, read, settable
 from agents.tomlfile import TomlError, TomlFile
 from streams.security import Security, SettingsError
 from streams.settingkinds import Secret, from_text
-from streams.settings import Settings, Topics
+from streams.settings import Settings, Topics, Views
 
 FILE = "offbeat.toml"
-_SECTIONS: Mapping[str, type[Any]] = {"security": Security, "topics": Topics}
+_SECTIONS: Mapping[str, type[Any]] = {"security": Security, "topics": Topics, "views": Views}
 _KUBERNETES = re.compile(r"OFFBEAT_(.*_)?(SERVICE_(HOST|PORT)(_.*)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_.*)?)?)")
 """Kubernetes tells every pod of a service called offbeat about it in such variables; they are not settings."""
 
@@ -83,7 +83,8 @@ def _build(values: Mapping[Key, object]) -> Settings:
     for key, value in values.items():
         if len(key) == 2:
             parts[key[0]][key[1]] = value
-    return Settings(**top, security=Security(**parts["security"]), topics=Topics(**parts["topics"]))
+    sections = {name: cls(**parts[name]) for name, cls in _SECTIONS.items()}
+    return Settings(**top, **sections)
 
 
 def _from_file(config: object, directory: Path) -> Iterator[tuple[Key, str, object]]:

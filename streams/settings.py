@@ -11,7 +11,7 @@ from streams.security import Security, SettingsError
 from streams.settingkinds import Address, Addresses, File, Folder, Name, RedisUrl
 from tables.events import SOURCES
 
-__all__ = ["Security", "Settings", "SettingsError", "Topics"]
+__all__ = ["Security", "Settings", "SettingsError", "Topics", "Views"]
 
 _MAX_TOPIC = 249
 """Characters of a topic's name that Kafka takes."""
@@ -37,6 +37,18 @@ class Topics:
     segments: str = _name("segments")
     dead_letters: str = _name("dead-letters")
     changelog: str = _name("offbeat-changelog")
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """How the views in Redis are kept: `[views]` in the file, `OFFBEAT_VIEWS_*` in the environment. In ms."""
+
+    ttl: int = duration("7d", "1h", "3650d")
+    """How long the view of a customer lasts that nobody writes again."""
+    sent_ttl: int = duration("90d", "1h", "3650d")
+    """The same of the list of what was sent."""
+    refresh: int = duration("1d", "1m", "365d")
+    """After that all views are written again: P(alive) falls while nothing happens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,7 @@ class Settings:
     log_format: str = setting(Choice(FORMATS), "text")
     security: Security = field(default_factory=Security)
     topics: Topics = field(default_factory=Topics)
+    views: Views = field(default_factory=Views)
 
     def topic(self, name: str) -> str:
         """The topic's full name; `name` as in the contract (`triggers.cart`) or as the setting (`triggers_cart`)."""
@@ -118,6 +131,8 @@ class Settings:
         """Keys whose values do not go with others, and what to do."""
         if (found := self.security.conflict()) is not None:
             yield ("security", found[0]), found[1]
+        if self.views.ttl <= self.views.refresh:
+            yield ("views", "ttl"), "must be longer than views.refresh, or views expire before they are written again"
         seen: dict[str, str] = {}
         for f in fields(Topics):
             name = self.topic(f.name)

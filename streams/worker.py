@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 from agents.rules import Rules, load_rules
@@ -14,6 +14,7 @@ from streams.journal import hush, set_up_logging
 from streams.memory import take_care_of_memory
 from streams.metrics import Metrics
 from streams.metricserver import serve_metrics
+from streams.ports import NoViews, Views
 from streams.settings import Settings
 from streams.startup import check_topics, wait_for_brokers
 from streams.status import Status
@@ -59,7 +60,8 @@ async def _serve(settings: Settings, rules: Rules, parameters: Parameters, stop:
         if cluster is not None:
             check_topics(settings, cluster)
             status.phase = "joining"
-            ending.app = app = _build(settings, rules, parameters, cluster, metrics, status, ending)
+            views = stack.enter_context(_views(settings, rules, parameters, metrics))
+            ending.app = app = _build(settings, rules, parameters, cluster, metrics, status, ending, views)
             take_care_of_memory()
             crashed = await _run(app, stop, status, ending)
             if crashed is not None:
@@ -76,6 +78,7 @@ def _build(
     metrics: Metrics,
     status: Status,
     ending: Ending,
+    views: Views,
 ) -> Any:
     from streams.app import build_app  # noqa: PLC0415 - Faust takes a second, in which the endpoints answer already
 
@@ -89,7 +92,16 @@ def _build(
         clock=WallClock(),
         fatal=ending.fatal,
         on_live=lambda numbers: _live(status, numbers),
+        views=views,
     )
+
+
+def _views(settings: Settings, rules: Rules, parameters: Parameters, metrics: Metrics) -> AbstractContextManager[Views]:
+    if not settings.redis:
+        return nullcontext(NoViews())
+    from streams.views.thread import shown  # noqa: PLC0415 - few need Redis
+
+    return shown(settings, rules, parameters, metrics.views)
 
 
 async def _run(app: Any, stop: StopSignal, status: Status, ending: Ending) -> BaseException | None:

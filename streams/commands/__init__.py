@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backtest": ("streams.commands.backtest:command", "The same rules over a log, without Kafka."),
     "rules": ("streams.commands.rules:rules", "Show, check and compare the rules."),
     "topics": ("streams.commands.topics:topics", "Create, check and grow the topics."),
+    "views": ("streams.commands.views:views", "Write the views in Redis anew."),
     "doctor": ("streams.commands.doctor:doctor", "Check everything around the worker, and say what to do."),
 }
 """Name: where its function is, and what the list of commands says of it."""

@@ -18,6 +18,7 @@ from streams.stopping import StopSignal
     "rules",
     "parameters",
     "state_dir",
+    "redis",
     "metrics",
     "log_level",
     "log_format",

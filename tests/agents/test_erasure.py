@@ -49,3 +49,17 @@ def test_born_and_erased_in_one_batch_leaves_no_trace() -> None:
     shop.send(order(day(0)), added(day(0)), erased(day(0, 1)))
     shop.settle()
     assert shop.changelog == []
+
+
+def test_a_batch_tells_who_was_dropped_and_what_was_decided_before_that() -> None:
+    shop = Shop()
+    shop.send(added(day(0)), added(day(0), customer="bob"), erased(day(1)), added(day(2)))
+    shop.core.advance(day(3), 1 << 62)
+    settled = shop.core.settle()
+    (key,) = settled.dropped
+    before = settled.decisions[: settled.dropped[key]]
+    assert key == b"ann"
+    assert [d.type for d in before if d.customer_id == "ann"] == ["cart.abandoned", "cart.abandoned.cancelled"]
+    assert [d.type for d in settled.decisions[settled.dropped[key] :]] == ["cart.abandoned"]
+    shop.core.adopt()
+    assert shop.core.settle().dropped == {}

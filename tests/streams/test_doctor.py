@@ -1,15 +1,13 @@
 """`offbeat doctor`: what it looks at, what it finds, what it says to do."""
 
-import contextlib
 import json
 import socket
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
+from redis import Redis
 
 from streams import checkup
 from streams.checkup import Check
@@ -18,6 +16,7 @@ from streams.embedded import EmbeddedBroker, free_port
 from streams.settings import Settings
 from streams.topics import look
 from tests.support.brokers import ApacheKafka
+from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.usefixtures("own_directory")
 
@@ -145,22 +144,18 @@ def test_each_local_check_passes_with_what_is_right(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
-@pytest.fixture
-def pong() -> Iterator[str]:
-    """The URL of a server that answers every Redis command with +PONG or +OK."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            connection = server.accept()[0]
-            with connection, contextlib.suppress(OSError):
-                while data := connection.recv(4096):
-                    connection.sendall(b"+PONG\r\n" if b"PING" in data else b"+OK\r\n" * data.count(b"*"))
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield f"redis://127.0.0.1:{server.getsockname()[1]}/0?protocol=2"
-        thread.join()
+def test_redis_that_takes_views_is_well(redis_server: RedisServer) -> None:
+    assert checkup._redis(Settings(redis=redis_server.url)) == Check("redis", True, "takes views: one server")
 
 
-def test_redis_that_answers_is_well(pong: str) -> None:
-    assert checkup._redis(Settings(redis=pong)) == Check("redis", True, "answers")
+def test_redis_that_takes_no_views_is_not(own_redis: RedisServer) -> None:
+    with Redis.from_url(own_redis.url) as client:
+        client.config_set("maxmemory", "1")
+        full = checkup._redis(Settings(redis=own_redis.url))
+        client.config_set("maxmemory", "0")
+        client.config_set("requirepass", "s3cret")
+        refused = checkup._redis(Settings(redis=own_redis.url))
+    assert (full.ok, full.detail) == (False, "has no memory left")
+    assert "maxmemory" in full.advice
+    assert (refused.ok, refused.detail) == (False, "refuses user or password")
+    assert "OFFBEAT_REDIS" in refused.advice

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.resolve import KINDS, load_settings, variable
-from streams.settings import Security, Settings, SettingsError, Topics
+from streams.settings import Security, Settings, SettingsError, Topics, Views
 
 OAUTH = "[security]\nprotocol = 'SASL_SSL'\nmechanism = 'OAUTHBEARER'"
 SECRET = "s3cr3t-Pass"
@@ -94,6 +94,9 @@ def test_every_setting_can_be_set_from_file_and_environment(tmp_path: Path) -> N
         ("security", "ca"): "ca.pem",
         ("security", "certificate"): "c.pem",
         ("security", "key"): "k.pem",
+        ("views", "ttl"): "30d",
+        ("views", "sent_ttl"): "1h",
+        ("views", "refresh"): "2d",
         **{("topics", name): f"t-{n}" for n, name in enumerate(Topics.__slots__)},
     }
     elsewhere = {("security", name) for name in ("password", "token_file", "token_command", "token_url", "scope")}
@@ -106,6 +109,12 @@ def test_every_setting_can_be_set_from_file_and_environment(tmp_path: Path) -> N
     assert (from_file.partitions, from_file.dead_letter_share, from_file.rules) == (9, 0.25, Path("r.toml"))
     assert from_file.security.ca == Path("ca.pem")
     assert from_file.topics.dead_letters == "t-9"
+    assert from_file.views == Views(ttl=30 * 86_400_000, sent_ttl=3_600_000, refresh=2 * 86_400_000)
+
+
+def test_views_do_not_expire_before_they_are_written_again(tmp_path: Path) -> None:
+    assert error(tmp_path, environ={"OFFBEAT_VIEWS_REFRESH": "7d"}).startswith("OFFBEAT_VIEWS_TTL: must be longer")
+    assert error(tmp_path, '[views]\nttl = "1d"\n').startswith("offbeat.toml:2: views.ttl: must be longer")
 
 
 def test_the_names_of_the_variables_are_the_promised_ones() -> None:

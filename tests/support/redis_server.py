@@ -34,13 +34,17 @@ def program() -> str | None:
 class RedisServer:
     """`with RedisServer() as server:`; it is empty at the start, keeps nothing, and ends with this process."""
 
+    def __init__(self, *options: str) -> None:
+        """`options`: of the server, beside those that every test needs."""
+        self._options = options
+
     def __enter__(self) -> Self:
         found = program()
         assert found is not None
         self._folder = tempfile.TemporaryDirectory(prefix="offbeat-redis-")
         port = free_port()
         self.url = f"redis://127.0.0.1:{port}/0"
-        options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", self._folder.name]
+        options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", self._folder.name, *self._options]
         self._child = Child([found, *options])
         deadline = time.monotonic() + _START_SECONDS
         with Redis.from_url(self.url) as client:
@@ -52,6 +56,11 @@ class RedisServer:
                     time.sleep(0.01)
                 else:
                     return self
+
+    @property
+    def pid(self) -> int:
+        """Of the server's process."""
+        return self._child.pid
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -279,3 +279,13 @@ def test_twins_in_the_heap_are_dropped() -> None:
         states.close(b"a", popped[2])
         fired += 1
     assert fired == 1
+
+
+def test_the_buried_are_those_who_have_not_come_back() -> None:
+    states = States(1)
+    packed = pack(Customer(wake=NEVER), 1)
+    states.restore({b"ann": packed, b"bob": packed, b"cid": packed})
+    states.restore({b"ann": None, b"bob": None})
+    states.restore({b"bob": packed})
+    assert states.buried() == {b"ann"}
+    assert states.buried() == set()

@@ -1,0 +1,115 @@
+"""What others are shown of a customer: figures read off the state, and off the timing model at an instant."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+from msgspec import Struct
+
+from agents.cart import Carts
+from agents.emitter import Emitter
+from agents.repurchase import FLOOR_MS, Repurchase
+from agents.rules import Rules
+from agents.timing import Rhythm
+from tables.customer import Customer
+from tables.orders import DAY, Orders
+from tables.parameters import Parameters
+
+
+class Timer(Struct):
+    """A rule that waits, and when it fires unless the customer does something before."""
+
+    rule: str
+    due_at: datetime
+
+
+class LastOrder(Struct):
+    order_id: str
+    at: datetime
+    total: float
+    returned: float
+    """Money refunded; the total when cancelled."""
+
+
+class StandingTrigger(Struct):
+    """A trigger that was sent and that nothing has contradicted."""
+
+    trigger_id: str
+    type: str
+    due_at: datetime
+    fired_at: datetime
+    expires_at: datetime
+
+
+class Portrait(Struct):
+    """A customer, as of an instant. Money is in major units; None: not known yet."""
+
+    customer_id: str
+    as_of: datetime
+    orders: int = 0
+    last_order: LastOrder | None = None
+    average_interval_days: float | None = None
+    average_basket: float | None = None
+    currency: str | None = None
+    """Of the baskets: the one of the first order."""
+    expected_next_order_at: datetime | None = None
+    """As told when the last order came; it may be past."""
+    p_alive: float | None = None
+    """The chance that another order comes at all."""
+    open_timers: list[Timer] = []
+    open_triggers: list[StandingTrigger] = []
+
+
+class Painter:
+    """Draws portraits under rules and parameters."""
+
+    def __init__(self, rules: Rules, parameters: Parameters) -> None:
+        self._carts = Carts(rules, Emitter())
+        self._prior = parameters.timing
+        self._within = rules.repurchase_due.within / DAY
+
+    def portraits(self, customers: Sequence[tuple[str, Customer]], now: int) -> list[Portrait]:
+        """One of each customer, (id, state), at `now` (epoch ms). The timing model is asked once for all."""
+        drawn = [self._draw(customer_id, customer, now) for customer_id, customer in customers]
+        returning = [(p, c.orders) for p, (_, c) in zip(drawn, customers, strict=True) if c.orders is not None]
+        self._foretell(returning, now)
+        return drawn
+
+    def _draw(self, customer_id: str, customer: Customer, now: int) -> Portrait:
+        portrait = Portrait(customer_id, _instant(now))
+        orders, basket = customer.orders, customer.basket
+        if orders is not None:
+            portrait.orders = orders.count
+            last = orders.recent[-1]
+            portrait.last_order = LastOrder(last.order_id, _instant(last.at), last.total, last.returned)
+            if (interval := orders.mean_gap_days) is not None:
+                portrait.average_interval_days = round(interval, 2)
+        if basket is not None and basket.n:
+            portrait.average_basket, portrait.currency = round(basket.mean, 2), basket.currency
+        portrait.open_timers = [Timer(rule, _instant(at)) for rule, at in self._timers(customer)]
+        portrait.open_triggers = [
+            StandingTrigger(t.trigger_id, t.rule, _instant(t.due_at), _instant(t.fired_at), _instant(t.expires_at))
+            for t in customer.open
+        ]
+        return portrait
+
+    def _timers(self, customer: Customer) -> Iterator[tuple[str, int]]:
+        if customer.orders is not None:
+            yield from Repurchase.timers(customer.orders)
+        if (waiting := self._carts.timer(customer)) is not None:
+            yield waiting
+
+    def _foretell(self, returning: Sequence[tuple[Portrait, Orders]], now: int) -> None:
+        if not returning:
+            return
+        gaps, s1, s2, last = np.array([(o.gaps, o.s1, o.s2, o.last_at) for _, o in returning], dtype=np.float64).T
+        rhythm = Rhythm(self._prior, gaps, s1, s2)
+        expected = np.rint(last + np.maximum(rhythm.expected(self._within), FLOOR_MS / DAY) * DAY)
+        alive = np.round(rhythm.p_alive((now - last) / DAY), 4)
+        for (portrait, _), at, p in zip(returning, expected.tolist(), alive.tolist(), strict=True):
+            portrait.expected_next_order_at, portrait.p_alive = _instant(at), p
+
+
+def _instant(at: float) -> datetime:
+    """Of epoch ms, in UTC. As JSON it is ISO 8601 with microseconds: six times as fast as with milliseconds."""
+    return datetime.fromtimestamp(at / 1000, UTC)

@@ -1,0 +1,54 @@
+"""`views rebuild`."""
+
+import click
+
+from streams.commands.options import with_settings
+from streams.commands.output import hush, show_json
+from streams.settings import Settings, SettingsError
+
+
+@click.group(no_args_is_help=False)
+def views() -> None:
+    """Write the views in Redis anew."""
+    hush()
+
+
+@views.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@with_settings("brokers", "prefix", "delivery", "clock", "rules", "parameters", "redis")
+def rebuild(settings: Settings, as_json: bool) -> None:
+    """Write all views anew from the changelog, and delete those of customers who are not in it.
+
+    Workers may run meanwhile: what happens until it is done they show afterwards. They mend views by themselves, so
+    this is for when there are no workers, or when somebody else has written to the views.
+    """
+    if not settings.redis:
+        raise SettingsError("redis: there are no views without it; set OFFBEAT_REDIS (or --redis) to its URL")
+    from aiokafka.errors import KafkaError  # noqa: PLC0415 - it takes its time
+
+    from agents.rules import Rules, load_rules  # noqa: PLC0415 - as above
+    from streams.errors import StopError  # noqa: PLC0415 - as above
+    from streams.topics import BrokerError  # noqa: PLC0415 - as above
+    from streams.views.rebuild import Rebuild  # noqa: PLC0415 - as above
+    from streams.views.store import ViewError  # noqa: PLC0415 - as above
+    from tables.customer import StateError  # noqa: PLC0415 - as above
+    from tables.parameters import ParametersError, parameters_named  # noqa: PLC0415 - as above
+
+    def tell(number: int, customers: int) -> None:
+        click.echo(f"partition {number}: {customers} customers", err=as_json)
+
+    try:
+        rules = load_rules(settings.rules) if settings.rules else Rules()
+        done = Rebuild(settings, rules, parameters_named(settings.parameters)).run(tell)
+    except ViewError as error:
+        raise click.ClickException(f"Redis {error}; see offbeat doctor, then run it again") from None
+    except ParametersError as error:
+        raise SettingsError(str(error)) from None
+    except (BrokerError, StateError, StopError) as error:
+        raise click.ClickException(str(error)) from None
+    except (KafkaError, TimeoutError) as error:
+        raise click.ClickException(f"broken off: {error!r}; run it again") from None
+    if as_json:
+        show_json({"customers": done.customers, "deleted": done.deleted})
+    else:
+        click.echo(f"views of {done.customers} customers written, {done.deleted} keys of others deleted")

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test bench sim chaos lint dashboards lock clean
+.PHONY: help setup demo test bench sim chaos lint dashboards lock sbom audit clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -37,9 +37,27 @@ chaos: setup ## N faults (100) by SEED (1) on Apache Kafka, and what they did; C
 dashboards: setup ## write deploy/grafana/dashboards from deploy/grafana/boards
 	@cd deploy/grafana && ../../$(BIN)/python -m boards
 
-lock: setup ## renew requirements.lock from pyproject.toml (needs uv)
-	@uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-		--python-version 3.11 --extra demo --extra test -o requirements.lock pyproject.toml
+COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	--python-version 3.11
+
+lock: setup ## renew requirements.lock from pyproject.toml, and the part of it for the image (needs uv)
+	@$(COMPILE) --extra demo --extra senders --extra test -o requirements.lock pyproject.toml
+	@$(COMPILE) --extra build -c requirements.lock -o deploy/requirements.lock pyproject.toml
+
+# what an image holds, where there is a lock of its own for that; else everything
+LOCKED = $(firstword $(wildcard deploy/requirements.lock) requirements.lock)
+
+.cache/audit/ready: Makefile
+	@$(PYTHON) -m venv --clear .cache/audit
+	@.cache/audit/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0 pip-audit==2.10.1
+	@touch $@
+
+sbom: .cache/audit/ready ## write sbom.json, a bill of materials (CycloneDX) of what is locked
+	@.cache/audit/bin/python -W ignore -m cyclonedx_py requirements $(LOCKED) --pyproject pyproject.toml \
+		--mc-type application --output-reproducible --output-format JSON --output-file sbom.json
+
+audit: .cache/audit/ready ## ask for known holes in what is locked (needs the network; fails where one cannot be looked up)
+	@.cache/audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --requirement $(LOCKED)
 
 clean: ## remove what the other targets made
-	@rm -rf .venv .cache/peers build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .cache/peers .cache/audit sbom.json build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -5,7 +5,7 @@ Durations are whole milliseconds. A rule's name is its trigger type. `load_rules
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar
@@ -188,6 +188,12 @@ class Rules:
     def by_name(self) -> dict[str, Rule]:
         """The rules by trigger type, in the order of `NAMES`."""
         return {name: getattr(self, field_name(name)) for name in NAMES}
+
+    def named_as(self, other: "Rules") -> "Rules":
+        """These rules under the versions of others: what both decide for the same cause gets the same trigger id."""
+        twin = replace(self)
+        object.__setattr__(twin, "versions", other.versions)
+        return twin
 
     def warnings(self) -> list[str]:
         """One line for each guard that a file has set and that this version does not apply."""

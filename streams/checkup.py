@@ -80,8 +80,9 @@ def _look_advertised(settings: Settings) -> Check:
     """The addresses that the brokers tell clients to use: often not reachable from where the worker runs."""
     with admin(settings) as client:
         told = members(client)
-    gone = [f"{host}:{port}" for host, port in told if unreachable(host, port)]
-    if gone:
+    context = settings.security.ssl_context()
+    causes = {f"{host}:{port}": unreachable(host, port, context) for host, port in told}
+    if gone := [f"{place} ({why})" for place, why in causes.items() if why is not None]:
         what = f"the cluster names {', '.join(gone)}, which cannot be reached from here"
         return Check("advertised addresses", False, what, "mend advertised.listeners of the brokers, or the network")
     return Check("advertised addresses", True, f"{', '.join(f'{host}:{port}' for host, port in told)} can be reached")

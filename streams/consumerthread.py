@@ -96,6 +96,12 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
                 self._watch.look(self._consumer)
 
     @Service.task  # type: ignore[untyped-decorator]
+    async def _ask_why(self) -> None:
+        while not self.should_stop:
+            await self.sleep(LOOK_SECONDS)
+            await self._watch.ask_why()
+
+    @Service.task  # type: ignore[untyped-decorator]
     async def _look_at_ends(self) -> None:
         while not self.should_stop:
             await self.sleep(ENDS_SECONDS)

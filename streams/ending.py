@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import sys
 import threading
 from typing import Any, NamedTuple, NoReturn
 
@@ -16,6 +15,7 @@ from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.group import LeaveGroupRequest
 
+from streams.logformat import last_words
 from streams.settings import Settings
 
 LEAVE_SECONDS = 1.0
@@ -42,7 +42,7 @@ class Ending:
         """Say it in one line, leave the group, and exit. What comes second is not said: it would hide the cause."""
         if not self._first.acquire(blocking=False):
             threading.Event().wait()
-        print(f"offbeat: {' '.join(message.split())}", file=sys.stderr, flush=True)
+        last_words(message, code)
         if self._settings.delivery == "exactly_once":
             with contextlib.suppress(Exception):  # whatever comes of it: to exit is what matters
                 self._leave_group()

@@ -1,4 +1,7 @@
-"""Says what reached a bound: a count of events, and a line in the log for a customer, now and then."""
+"""Says what reached a bound: a count of events, and a line in the log for a customer, now and then.
+
+An id is personal data: below the level debug a pseudonym stands for it.
+"""
 
 import logging
 import time
@@ -9,6 +12,7 @@ from prometheus_client import Counter
 from agents.notices import Bound, Notice
 from streams.busiest import LIMIT
 from streams.decode import show
+from streams.logformat import about, pseudonym
 from tables.cart import MAX_LINES
 
 log = logging.getLogger(__name__)
@@ -35,7 +39,9 @@ class Excess:
         for bound, (events, customer_id) in notices.items():
             self._events.labels(bound).inc(events)
             if self._is_news(bound, customer_id):
-                log.warning("partition %d: customer %s: %s", self._number, show(customer_id), _WHAT[bound])
+                name, extra = pseudonym(customer_id), about(self._number)
+                log.warning("partition %d: customer %s: %s", self._number, name, _WHAT[bound], extra=extra)
+                log.debug("partition %d: customer %s is %s", self._number, name, show(customer_id), extra=extra)
 
     def _is_news(self, bound: Bound, customer_id: str) -> bool:
         now = self._clock()

@@ -20,13 +20,13 @@ class FloodGuard:
             for _ in range(min(count, len(self._last))):
                 self._push(dead=False)
 
-    def dead(self, reason: str) -> None:
-        """One was not; raises `FloodError` when there are too many."""
+    def dead(self, what: str) -> None:
+        """One was not; raises `FloodError` when there are too many. `what` goes into the log: no personal data."""
         self._push(dead=True)
         if self._dead > self._limit:
             raise FloodError(
                 f"{self._dead} of the last {len(self._last)} events are not understood (limit {self._share:.0%}); the "
-                f"newest reason: {reason}. Nothing of this batch was taken. Mend the producer, or raise "
+                f"newest: {what}. Nothing of this batch was taken. Mend the producer, or raise "
                 "dead_letter_share to let them all go to the dead letters"
             )
 

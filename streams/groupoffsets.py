@@ -1,4 +1,4 @@
-"""The group's offsets, where no transaction carries them. They are for people and tools: the mark is the truth."""
+"""The group's offsets: how far it is told that a partition number is. For people and tools: the mark is the truth."""
 
 import asyncio
 from collections.abc import Mapping
@@ -7,8 +7,9 @@ from contextlib import suppress
 from aiokafka.errors import KafkaError
 
 from streams.changelog import offsets
+from streams.errors import FencedError
 from streams.mark import Position
-from streams.ports import Intake
+from streams.ports import Intake, Writer
 from streams.settings import Settings
 
 EVERY_SECONDS = 1.0
@@ -16,22 +17,31 @@ PATIENCE = 2.0
 
 
 class GroupOffsets:
-    """Commits how far one partition number is, now and then. Failing does no harm."""
+    """Tells the group, now and then: in a transaction where there are any, else by a commit, which may fail."""
 
-    def __init__(self, number: int, settings: Settings, intake: Intake) -> None:
-        self._number, self._settings, self._intake = number, settings, intake
+    def __init__(self, number: int, settings: Settings, intake: Intake, writer: Writer) -> None:
+        self._number, self._settings, self._intake, self._writer = number, settings, intake, writer
+        self._in_transactions = settings.delivery == "exactly_once"
         self._due = 0.0
         self._told: dict[str, int] = {}
 
     async def follow(self, positions: Mapping[str, Position]) -> None:
-        """Commit, unless that was done a moment ago."""
-        if self._settings.delivery == "at_least_once" and asyncio.get_running_loop().time() >= self._due:
-            await self.commit(positions)
+        """Tell what it was not told, unless it was told something a moment ago. Raises what `Writer.write` does."""
+        if self._in_transactions:
+            await self._writer.tell()
+        elif asyncio.get_running_loop().time() >= self._due:
+            await self._commit(positions)
 
-    async def commit(self, positions: Mapping[str, Position]) -> None:
-        """Commit what has changed since the last time."""
-        if self._settings.delivery != "at_least_once":
-            return
+    async def finish(self, positions: Mapping[str, Position]) -> None:
+        """Tell it for the last time. Failing does no harm."""
+        if self._in_transactions:
+            with suppress(KafkaError, TimeoutError, OSError, FencedError):
+                async with asyncio.timeout(PATIENCE):
+                    await self._writer.tell(at_once=True)
+        else:
+            await self._commit(positions)
+
+    async def _commit(self, positions: Mapping[str, Position]) -> None:
         self._due = asyncio.get_running_loop().time() + EVERY_SECONDS
         told = offsets(positions, self._settings)
         if told != self._told and not self._intake.away:

@@ -11,13 +11,15 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from streams.refusals import refusal
+from streams.refusals import FAILURE, refusal, refused
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
 AWAY_SECONDS = 2.0
 """A coordinator that moves to another broker is found again sooner."""
+ASK_SECONDS = 5.0
+"""After so long without an answer, and so often from then on, a log-in tells why."""
 REPEAT_SECONDS = 60.0
 FROZEN_SECONDS = 3.0
 """A process that stood still for less, or for less than its session, still has its partitions."""
@@ -28,10 +30,12 @@ class GroupWatch:
 
     def __init__(self, settings: Settings, fatal: Callable[[int, str], None]) -> None:
         self._settings, self._fatal = settings, fatal
+        self._options = settings.client_options()
         self.away = True
         """No broker answers for the group: nothing can be committed."""
         self._seen: float | None = None
         self._gone_since: float | None = None
+        self._asked = 0.0
         self._said_away = False
         self._said: tuple[str, float] = "", 0.0
 
@@ -59,6 +63,19 @@ class GroupWatch:
             return False
         known: bool = await coordinator._do_heartbeat()  # noqa: SLF001
         return known and not coordinator.need_rejoin(consumer._subscription.subscription)  # noqa: SLF001
+
+    async def ask_why(self) -> None:
+        """When no broker answers for long: they may refuse what was right when the clients were made.
+
+        Passwords and certificates are changed in the meantime, and clients keep those that they began with.
+        """
+        now = time.monotonic()
+        if self._gone_since is None or now - max(self._gone_since, self._asked) < ASK_SECONDS:
+            return
+        self._asked = now
+        found = await refused(self._settings, options=self._options)
+        if found is not None:
+            self._fatal(FAILURE, found[1])
 
     @property
     def frozen(self) -> float:

@@ -23,6 +23,10 @@ class Histories:
     orders: Orders
     number: dict[bytes, int]
     """Of each customer_id in UTF-8, what it is called in `orders`; not of who was erased since."""
+    currencies: tuple[str, ...]
+    """What the numbers in `orders.currency` stand for."""
+    erased: frozenset[bytes]
+    """Who was erased, and may have come back: nobody is to be told about them by name."""
 
 
 def gather(lines: Iterable[LogLine], *, wall: int) -> Histories:
@@ -51,6 +55,8 @@ class _Gatherer:
         self._number: dict[bytes, int] = {}
         self._customers = 0
         self._erased: list[int] = []
+        self._names: set[bytes] = set()
+        """Of who was erased."""
         self._currencies: dict[str, int] = {}
         self._customer, self._at, self._currency = array("q"), array("q"), array("q")
         self._total, self._order = array("d"), array("Q")
@@ -67,6 +73,7 @@ class _Gatherer:
         self._order.append(xxh3_64_intdigest(event.order_id))
 
     def erase(self, key: bytes) -> None:
+        self._names.add(key)
         number = self._number.pop(key, None)
         if number is not None:
             self._erased.append(number)
@@ -76,7 +83,8 @@ class _Gatherer:
         keep = _first_of_each(customer, np.array(self._order, np.uint64).view(np.int64))
         keep &= ~np.isin(customer, self._erased)
         total = np.array(self._total, np.float64)
-        return Histories(orders_of(customer[keep], at[keep], total[keep], currency[keep]), self._number)
+        orders = orders_of(customer[keep], at[keep], total[keep], currency[keep])
+        return Histories(orders, self._number, tuple(self._currencies), frozenset(self._names))
 
 
 def _first_of_each(customer: Ints, order: Ints) -> Mask:

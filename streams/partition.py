@@ -16,6 +16,7 @@ from streams.changelog import offsets
 from streams.errors import StopError
 from streams.groupoffsets import GroupOffsets
 from streams.leash import Leash
+from streams.logformat import about
 from streams.pipeline import Outcome, Pipeline
 from streams.ports import Means
 from streams.reporting import Report
@@ -52,7 +53,7 @@ class Partition:
         self._writer = means.new_writer(number)
         self._report = Report(number, means.settings, means.metrics, means.status, means.retention)
         self._takeover = Takeover(number, means, self._writer, self._report)
-        self._group = GroupOffsets(number, means.settings, means.intake)
+        self._group = GroupOffsets(number, means.settings, means.intake, self._writer)
         self._rows = RowWriter(number, means.settings, means.topic_ids)
         self._leash = Leash()
         self._failures = 0
@@ -113,7 +114,7 @@ class Partition:
     async def finish(self) -> None:
         """The worker stops: tell the group where it stands."""
         if self.pipeline is not None and not self._leash.busy:
-            await self._group.commit(self.pipeline.positions)
+            await self._group.finish(self.pipeline.positions)
 
     async def drop(self) -> None:
         """It is somebody else's: end what goes on for it, forget everything, send nothing more."""
@@ -153,7 +154,11 @@ class Partition:
         pipeline = self._need()
         feeds = dict(zip(self._topics, pipeline.merge.feeds, strict=True))
         if any(feeds[topic].fetched != span.start for topic, span in batch.spans.items()):
-            log.warning("partition %d: fetched records do not follow on: fetching again", self.number)
+            log.warning(
+                "partition %d: fetched records do not follow on: fetching again",
+                self.number,
+                extra=about(self.number, self._from()),
+            )
             await self._seek()
             return
         wall = self._means.clock.now()
@@ -207,6 +212,7 @@ class Partition:
 
     async def _rebuild(self, exc: BaseException) -> None:
         """The outcome is unknown: take the partition over from ourselves. Raises `StopError` when that is of no use."""
+        begun = self._from()
         await self._forget()
         if not self._granted:
             return  # the next owner finds out
@@ -216,10 +222,19 @@ class Partition:
         refuse(exc, self._means)
         if self._failures >= GIVE_UP_BATCHES and not _passes(exc):
             raise StopError(f"partition {self.number}: a batch cannot be made durable: {exc!r}; see the brokers' log")
-        log.error("partition %d: a batch failed, taking the partition over anew: %r", self.number, exc)
+        log.error(
+            "partition %d: a batch failed, taking the partition over anew: %r",
+            self.number,
+            exc,
+            extra=about(self.number, begun),
+        )
         await asyncio.sleep(FIRST_PAUSE)
         await self._open()
         await self._start()
+
+    def _from(self) -> dict[str, int]:
+        """The offsets from which on the next batch takes events: what names it."""
+        return offsets(self.pipeline.positions, self._means.settings) if self.pipeline else {}
 
     def _need(self) -> Pipeline:
         if self.pipeline is None:

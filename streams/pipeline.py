@@ -177,7 +177,7 @@ class Pipeline:
                 emitter.now = effective
             if isinstance(event, Rejected):
                 flood.good(done - judged)
-                flood.dead(event.reason)
+                flood.dead(f"{event.kind}, at offset {offset} of {SOURCES[source]}")
                 judged = done + 1
                 dead.append(DeadLetter(source, offset, event))
             else:

@@ -37,9 +37,16 @@ class Writer(Protocol):
     async def write(
         self, states: Iterable[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int], /
     ) -> None:
-        """Make a batch durable: changelog rows, rows by topic, offsets by topic. Raises what `open` does.
+        """Make a batch durable: changelog rows, rows by topic. Raises what `open` does.
 
-        Any error leaves it unknown whether it is durable: `close`, `open`, and read back what is.
+        `offsets`, by topic, are told to the group with it, or later. Any error leaves it unknown whether the batch is
+        durable: `close`, `open`, and read back what is.
+        """
+
+    async def tell(self, *, at_once: bool = False) -> None:
+        """Tell the group the offsets that it has not been told, unless it was told others a moment ago.
+
+        Raises what `write` does.
         """
 
     async def close(self) -> None:

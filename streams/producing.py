@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import InvalidProducerEpoch, MessageSizeTooLargeError, ProducerClosed, ProducerFenced
 
 from streams.errors import FencedError
+from streams.logformat import pseudonym
 from streams.ports import STEP_SECONDS, Row
 from streams.settings import Settings
 
@@ -36,7 +37,11 @@ class Sent(NamedTuple):
         try:
             await self.future
         except MessageSizeTooLargeError as exc:
-            what = f"the record of {self.key!r}" if self.records == 1 else f"a batch of {self.records} records"
+            what = (
+                f"the record of customer {pseudonym(self.key or b'')}"
+                if self.records == 1
+                else f"a batch of {self.records} records"
+            )
             raise MessageSizeTooLargeError(
                 f"{what} has {self.batch.size()} bytes; raise max.message.bytes of {self.topic}"
             ) from exc

@@ -1,18 +1,23 @@
 """What brokers refuse for good, in words that say how to mend it. Anything else they do may pass."""
 
+import ssl
+from collections.abc import Sequence
+from typing import Any
+
 from aiokafka import errors
-from aiokafka.conn import create_conn
 
-from streams.settingkinds import split_address
+from streams.login import log_in
 from streams.settings import Settings
+from streams.tokens import TokenRefusedError
 
+_ALLOW = "allow it with kafka-acls.sh (streams/SECURITY.md lists what is needed)"
 FAILURE, CONFIGURATION = 1, 2
 """Exit statuses: the brokers may be set otherwise, and the same worker goes on; a setting of ours must change."""
 
 
 def refusal(exc: BaseException, settings: Settings) -> tuple[int, str] | None:
     """(exit status, one line) when trying again is of no use; None when it may be."""
-    who = f"user {settings.security.user}" if settings.security.user else "this client"
+    who = settings.security.who
     match exc:
         case errors.InvalidSessionTimeoutError():
             return CONFIGURATION, (
@@ -32,48 +37,87 @@ def refusal(exc: BaseException, settings: Settings) -> tuple[int, str] | None:
             )
         case errors.AuthenticationFailedError() | errors.SaslAuthenticationFailed():
             why = " ".join(str(exc).split())[:200]
-            return CONFIGURATION, (
-                f"security: the brokers refuse {who}: {why}; check user and password in OFFBEAT_SECURITY_*"
-            )
+            login = "how the token is got" if settings.security.mechanism == "OAUTHBEARER" else "user and password"
+            return CONFIGURATION, f"security: the brokers refuse {who}: {why}; check {login} in OFFBEAT_SECURITY_*"
         case errors.TopicAuthorizationFailedError():
             topics = exc.args[0] if exc.args else "a topic"
             names = topics if isinstance(topics, str) else ", ".join(sorted(topics))
-            return FAILURE, f"the brokers do not let {who} use {names}; allow it (kafka-acls.sh)"
+            return FAILURE, f"the brokers do not let {who} use {names}; {_ALLOW}"
         case errors.GroupAuthorizationFailedError():
             return (
                 FAILURE,
-                f"the brokers do not let {who} read with group {settings.group_id}; allow it (kafka-acls.sh)",
+                f"the brokers do not let {who} read with group {settings.group_id}; {_ALLOW}",
             )
         case errors.TransactionalIdAuthorizationFailed():
             return FAILURE, (
                 f"the brokers do not let {who} write with transactional ids that begin with {settings.group_id}-; "
-                "allow it (kafka-acls.sh)"
+                f"{_ALLOW}"
             )
         case errors.InvalidTimestampError():
             return FAILURE, (
                 "clock: the brokers refuse records with the time of this machine as too far ahead; let NTP set the "
                 "clocks of both (offbeat doctor tells how far they are apart)"
             )
+        case TokenRefusedError():
+            return CONFIGURATION, str(exc)
         case _:
-            return None
+            return _handshake(exc)
 
 
-async def refused(settings: Settings) -> tuple[int, str] | None:
-    """As `refusal`, of the password by the first broker that can be asked; None without a password.
+async def refused(
+    settings: Settings, addresses: Sequence[str] = (), options: dict[str, Any] | None = None
+) -> tuple[int, str] | None:
+    """As `refusal`, of TLS and log-in by the first broker that can be asked; None when there is neither.
 
-    kafka-python only says that nobody answers.
+    Clients only say that nobody answers. `addresses`: those of the settings unless given; `options`: of a client that
+    may have been made with another password. Raises SettingsError.
     """
-    if not settings.security.mechanism:
+    if settings.security.protocol == "PLAINTEXT":
         return None
-    options = settings.client_options()
-    del options["bootstrap_servers"]
-    for address in settings.broker_list:
+    options = settings.client_options() if options is None else options
+    for address in addresses or settings.broker_list:
         try:
-            connection = await create_conn(*split_address(address), request_timeout_ms=5000, **options)
+            await log_in(address, options)
         except (errors.KafkaError, OSError, TimeoutError) as exc:
             if (found := refusal(exc, settings)) is not None:
                 return found
         else:
-            connection.close()
             return None
     return None
+
+
+def _login(settings: Settings) -> str:
+    return "how the token is got" if settings.security.mechanism == "OAUTHBEARER" else "user and password"
+
+
+def _handshake(exc: BaseException) -> tuple[int, str] | None:
+    """What is wrong with a certificate, theirs or ours; None when it is something else."""
+    found: BaseException | None = exc
+    while found is not None and not isinstance(found, ssl.SSLError):
+        found = found.__cause__
+    if isinstance(found, ssl.SSLCertVerificationError):
+        what = f"security: the certificate of the brokers is not accepted: {found.verify_message}"
+        match found.verify_code:
+            case 9 | 10:  # not yet valid, expired
+                return FAILURE, f"{what}; renew it, or let NTP set this machine's clock"
+            case 62 | 64:  # another name, another address
+                return CONFIGURATION, f"{what}; name brokers in OFFBEAT_BROKERS as their certificates do"
+            case _:
+                return CONFIGURATION, f"{what}; set OFFBEAT_SECURITY_CA to the file of the CA that has signed it"
+    if isinstance(found, ssl.SSLError) and (found.reason or "").endswith(_OF_OURS):
+        return CONFIGURATION, (
+            f"security: the brokers do not accept this client's certificate ({found.reason}); set "
+            "OFFBEAT_SECURITY_CERTIFICATE and OFFBEAT_SECURITY_KEY to one that they trust"
+        )
+    return None
+
+
+_OF_OURS = (
+    "CERTIFICATE_REQUIRED",
+    "UNKNOWN_CA",
+    "BAD_CERTIFICATE",
+    "CERTIFICATE_UNKNOWN",
+    "CERTIFICATE_EXPIRED",
+    "HANDSHAKE_FAILURE",
+)
+"""How brokers refuse a client's certificate, or that there is none (RFC 8446, section 6.2)."""

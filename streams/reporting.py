@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from math import inf, nan
 
 from streams.batch import Batch
+from streams.changelog import offsets
 from streams.excess import Excess
+from streams.logformat import about
 from streams.metrics import Metrics
 from streams.pipeline import Outcome, Pipeline
 from streams.retention import Unread
@@ -22,13 +24,11 @@ class Report:
         self, number: int, settings: Settings, metrics: Metrics, status: Status, retention: Mapping[str, int]
     ) -> None:
         """`retention`: of topics, in ms, where the brokers tell."""
-        self._number, self._label = number, str(number)
+        self._number, self._label, self._settings = number, str(number), settings
         self._topics = settings.sources
         self._timed = settings.clock == "wall"
         self._metrics, self._status = metrics, status
-        self._unread = {
-            topic: Unread(f"{topic}[{number}]", retention[topic]) for topic in self._topics if topic in retention
-        }
+        self._unread = {topic: Unread(topic, number, retention[topic]) for topic in self._topics if topic in retention}
         self._excess = Excess(number, metrics.bounds)
         self._heard = 0
         """When the brokers last said where sources end (`_rests`)."""
@@ -49,10 +49,17 @@ class Report:
         self._metrics.recovered.inc(count)
         self._progress().read_back(count, left)
 
-    def taken_over(self, customers: int, seconds: float) -> None:
+    def taken_over(self, customers: int, seconds: float, at: Mapping[str, int]) -> None:
+        """It goes on from these offsets."""
         self._metrics.takeovers.inc()
         self._metrics.recovery_seconds.observe(seconds)
-        log.info("partition %d: %d customers restored in %.1f s", self._number, customers, seconds)
+        log.info(
+            "partition %d: %d customers restored in %.1f s",
+            self._number,
+            customers,
+            seconds,
+            extra=about(self._number, at),
+        )
 
     def live(self, pipeline: Pipeline, wall: int) -> None:
         """It takes events from now on, at `wall`, epoch ms."""
@@ -103,6 +110,9 @@ class Report:
     def durable(self, pipeline: Pipeline, outcome: Outcome, seconds: float, writing: float) -> None:
         """A batch is durable, after so many seconds, of which `writing` were the brokers'."""
         self._progress().moved()
+        if log.isEnabledFor(logging.DEBUG):
+            at = offsets(pipeline.positions, self._settings)
+            log.debug("partition %d: durable in %.3f s", self._number, seconds, extra=about(self._number, at))
         metrics = self._metrics
         metrics.outcome(outcome, timed=self._timed)
         metrics.shop.sold(pipeline.core.sales.take())

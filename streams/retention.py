@@ -4,6 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Mapping
 
+from streams.logformat import about
 from streams.topicplan import Found
 
 log = logging.getLogger(__name__)
@@ -27,10 +28,10 @@ class Unread:
     By Kafka's time of records, which retention goes by; within a minute.
     """
 
-    def __init__(self, place: str, retention: int) -> None:
+    def __init__(self, topic: str, number: int, retention: int) -> None:
         self.left = retention
         """Milliseconds until it may be deleted; the whole retention when nothing is left to be taken."""
-        self._place, self._retention = place, retention
+        self._topic, self._number, self._retention = topic, number, retention
         self._marks: deque[tuple[int, int]] = deque()
         """An offset, and when its record was sent; the next is of a minute later at least."""
         self._end = 0
@@ -60,11 +61,13 @@ class Unread:
             if not self._warned:
                 self._warned = True
                 log.warning(
-                    "%s: the next event to be taken was sent %s ago, and the topic keeps them for %s: soon events are "
-                    "deleted unread. Raise its retention.ms, then see why the worker lags",
-                    self._place,
+                    "%s[%d]: the next event to be taken was sent %s ago, and the topic keeps them for %s: soon events "
+                    "are deleted unread. Raise its retention.ms, then see why the worker lags",
+                    self._topic,
+                    self._number,
                     _spell(self._retention - self.left),
                     _spell(self._retention),
+                    extra={**about(self._number), "topic": self._topic},
                 )
         elif self.left > 2 * NEAR * self._retention:
             self._warned = False

@@ -1,6 +1,7 @@
 """Kinds of settings that only the worker has: addresses, names of topics, files, secrets. See `agents.kinds`."""
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -150,6 +151,19 @@ class Secret(Text):
 
     def show(self, value: object) -> str:
         return '"***"' if value else '""'
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Secret):
+    """A program and its arguments, as a shell would split them; they may hold a secret."""
+
+    allowed: str = 'a program and its arguments, or "" for none'
+
+    def read(self, value: object) -> str:
+        command = _text(value)
+        if "\0" in command or (command and not shlex.split(command)):
+            raise ValueError
+        return command
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.kinds import Choice, Number, duration, setting, whole
+from streams.logformat import FORMATS
 from streams.security import Security, SettingsError
 from streams.settingkinds import Address, Addresses, File, Folder, Name, RedisUrl
 from tables.events import SOURCES
@@ -67,6 +68,7 @@ class Settings:
     dead_letter_share: float = setting(Number(0.0, 1.0, full=True), 0.5)
     """Of the last 1,000 events; more dead letters stop the worker. 1: never."""
     log_level: str = setting(Choice(("debug", "info", "warning", "error")), "info")
+    log_format: str = setting(Choice(FORMATS), "text")
     security: Security = field(default_factory=Security)
     topics: Topics = field(default_factory=Topics)
 
@@ -105,12 +107,12 @@ class Settings:
         """The brokers, one by one."""
         return self.brokers.split(",")
 
-    def client_options(self) -> dict[str, Any]:
-        """Keyword arguments that clients of aiokafka and kafka-python share: where and how to connect.
+    def client_options(self, *, blocking: bool = False) -> dict[str, Any]:
+        """Keyword arguments for clients of aiokafka, or with `blocking` of kafka-python: where and how to connect.
 
         Raises SettingsError when a file that they need cannot be used.
         """
-        return {"bootstrap_servers": self.broker_list, **self.security.client_options()}
+        return {"bootstrap_servers": self.broker_list, **self.security.client_options(blocking=blocking)}
 
     def conflicts(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Keys whose values do not go with others, and what to do."""

@@ -5,10 +5,9 @@ import logging
 import threading
 
 from streams.errors import StopError
-from streams.refusals import refused
 from streams.settings import Settings
 from streams.topicplan import Cluster, compare
-from streams.topics import BrokerError, look
+from streams.topics import BrokerError, RefusedError, look
 
 log = logging.getLogger(__name__)
 
@@ -19,18 +18,14 @@ class TopicsError(StopError):
     """The topics are not as the worker needs them; one line that says how to mend it."""
 
 
-class RefusedError(StopError):
-    """The brokers refuse us; one line that says how to mend it."""
-
-
 async def wait_for_brokers(settings: Settings) -> Cluster:
     """What is there, as soon as a broker answers; says once what it waits for. Raises RefusedError, SettingsError."""
     said = ""
     while True:
-        if (found := await refused(settings)) is not None:
-            raise RefusedError(found[1])
         try:
             cluster = await _look(settings)
+        except RefusedError:
+            raise
         except BrokerError as exc:
             if str(exc) != said:
                 said = str(exc)

@@ -10,8 +10,9 @@ import logging
 
 from aiokafka.errors import IllegalGenerationError, KafkaConnectionError, KafkaError
 
-from streams.changelog import fence_record
+from streams.changelog import fence_record, offsets
 from streams.errors import StopError
+from streams.logformat import about
 from streams.mark import Mark, Position
 from streams.pipeline import Pipeline
 from streams.ports import STEP_SECONDS, Means, Writer
@@ -44,7 +45,12 @@ class Takeover:
                 await self._writer.close()
                 refuse(exc, self._means)
                 if said != (said := type(exc).__name__):
-                    log.warning("partition %d: cannot be taken over yet: %r; trying again", self._number, exc)
+                    log.warning(
+                        "partition %d: cannot be taken over yet: %r; trying again",
+                        self._number,
+                        exc,
+                        extra=about(self._number),
+                    )
                 if self._means.intake.away or isinstance(exc, KafkaConnectionError):
                     deadline = loop.time() + GIVE_UP_SECONDS
                 elif loop.time() > deadline:
@@ -73,7 +79,8 @@ class Takeover:
             pipeline.seek(positions, mark.now, mark.live_from)
         else:
             pipeline.seek(positions)
-        self._report.taken_over(len(core.states), loop.time() - began)
+        at = offsets(pipeline.positions, means.settings)
+        self._report.taken_over(len(core.states), loop.time() - began, at)
         return pipeline
 
     async def _ask_group(self) -> None:

@@ -57,6 +57,8 @@ class Cluster:
 
     brokers: int
     found: Mapping[str, Found]
+    hidden: frozenset[str] = frozenset()
+    """Topics of ours that they do not let us see, or that do not exist: they do not tell which."""
     transactions: Found | None = None
     """Where the brokers themselves keep transactions (TRANSACTION_STATE); None when they do not tell of it."""
 
@@ -93,7 +95,14 @@ def compare(settings: Settings, cluster: Cluster) -> list[Difference]:
 
 def _missing(settings: Settings, cluster: Cluster) -> Iterator[Difference]:
     for name in every(settings):
-        if name not in cluster.found:
+        if name in cluster.hidden:
+            yield Difference(
+                name,
+                f"is missing, or the brokers do not let {settings.security.who} see it",
+                "allow it with kafka-acls.sh (streams/SECURITY.md lists what is needed), or run: offbeat topics create",
+                must=True,
+            )
+        elif name not in cluster.found:
             yield Difference(name, "is missing", "run: offbeat topics create", must=True)
 
 

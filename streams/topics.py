@@ -1,5 +1,6 @@
 """The topics the engine needs: making them, and telling how those that are there differ from what it needs."""
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -10,26 +11,41 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError, KafkaTimeoutError
 
+from streams.refusals import refused
 from streams.settingkinds import split_address
 from streams.settings import Settings
+from streams.tokens import TokenError
 from streams.topicplan import TRANSACTION_STATE, Cluster, Difference, Found, Topic, compare, every, wanted
 
-_EXISTS = 36
-"""Kafka's code for a topic that is there already."""
+_EXISTS, _NOT_ALLOWED = 36, 29
+"""Kafka's codes for a topic that is there already, and for one that is none of our business."""
 
 
 class BrokerError(RuntimeError):
     """The brokers do not answer, or refuse; one line. Mend their address or the brokers, then try again."""
 
 
+class RefusedError(BrokerError):
+    """They refuse us for good: one line that says how to mend it, and the exit status (see `streams.refusals`)."""
+
+    def __init__(self, status: int, line: str) -> None:
+        super().__init__(line)
+        self.status = status
+
+
 @contextmanager
 def admin(settings: Settings, brokers: list[str] | None = None, seconds: float = 5.0) -> Iterator[Any]:
     """A client for administration; whatever it raises, also later in the block, comes out as BrokerError.
 
-    SettingsError when a file that the connection needs cannot be used.
+    RefusedError, which is one, when they do not let us in; SettingsError when a file that the connection needs cannot
+    be used. Not to be called where an event loop runs.
     """
-    options = settings.client_options()
-    addresses = _answering(brokers or settings.broker_list, options.get("ssl_context"))
+    options = settings.client_options(blocking=True)
+    named = brokers or settings.broker_list
+    if (found := asyncio.run(refused(settings, named))) is not None:
+        raise RefusedError(*found)
+    _have_token(options)
+    addresses = _answering(named, options.get("ssl_context"))
     where = ",".join(addresses)
     options |= {"bootstrap_servers": addresses, "client_id": "offbeat-admin"}
     try:
@@ -48,6 +64,16 @@ def admin(settings: Settings, brokers: list[str] | None = None, seconds: float =
         raise BrokerError(f"the broker at {where} refused: {_cause(error)}; read the broker's log") from None
     finally:
         client.close()
+
+
+def _have_token(options: Mapping[str, Any]) -> None:
+    """Where a token is needed there is one; else BrokerError: the client would only say that nobody answers."""
+    provider = options.get("sasl_oauth_token_provider")
+    if provider is not None:
+        try:
+            provider.token()
+        except TokenError as error:
+            raise BrokerError(str(error)) from None
 
 
 def _answering(addresses: list[str], context: ssl.SSLContext | None) -> list[str]:
@@ -106,7 +132,15 @@ def _look(client: Any, settings: Settings) -> Cluster:
         for name, told in there.items()
     }
     transactions = found.pop(TRANSACTION_STATE, None)
-    return Cluster(len(members(client)), found, transactions)
+    missing = [name for name in every(settings) if name not in found]
+    return Cluster(len(members(client)), found, _hidden(client, settings, missing), transactions)
+
+
+def _hidden(client: Any, settings: Settings, missing: list[str]) -> frozenset[str]:
+    """Those that we may not see; asked for by name, which only brokers that know who asks are."""
+    if not missing or settings.security.protocol == "PLAINTEXT":
+        return frozenset()
+    return frozenset(t["name"] for t in client.describe_topics(missing) if t["error_code"] == _NOT_ALLOWED)
 
 
 def members(client: Any) -> list[tuple[str, int]]:

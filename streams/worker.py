@@ -34,7 +34,7 @@ def run_worker(settings: Settings, stop: StopSignal) -> int:
 
     Raises RulesError, ParametersError, SettingsError, TopicsError, RefusedError.
     """
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     rules = load_rules(settings.rules) if settings.rules else Rules()
     parameters = parameters_named(settings.parameters)
     for warning in rules.warnings():

@@ -1,7 +1,7 @@
-"""How a batch becomes durable: all records of one partition number, and then the group's offsets.
+"""How a batch becomes durable: all records of one partition number, and now and then the group's offsets.
 
 `TransactionalWriter` (exactly_once): one Kafka transaction per batch. Opening it ends the previous owner's transaction
-and fences it: nothing that it sends afterwards is taken.
+and fences it: nothing that it sends afterwards is taken. Where to go on is in the mark, which is one of the records.
 `AcknowledgedWriter` (at_least_once, for brokers without transactions): decisions are acknowledged before states, states
 before their mark. Whatever is written again after a crash is written with the same ids.
 """
@@ -29,6 +29,12 @@ from streams.settings import Settings
 TRANSACTION_MS = 15_000
 """A transaction of a frozen worker is ended by the broker after this, and holds up readers no longer."""
 
+TELL_SECONDS = 0.2
+"""Transactions carry the group's offsets so often at the most.
+
+They are for people and tools, and take two of the five requests of a small batch.
+"""
+
 
 class TransactionalWriter(Producing):
     """One transaction per batch; the transactional id is the partition number's."""
@@ -43,9 +49,12 @@ class TransactionalWriter(Producing):
             transaction_timeout_ms=TRANSACTION_MS,
         )
         self._unanswered = False
+        self._untold: dict[str, int] = {}
+        """By topic: how far batches are durable that have not carried their offsets."""
+        self._tell_at = 0.0
 
     async def open(self) -> None:
-        self._unanswered = False
+        self._unanswered, self._untold, self._tell_at = False, {}, 0.0
         await super().open()
         self._watch_ends(self.producer.client)
 
@@ -85,9 +94,11 @@ class TransactionalWriter(Producing):
         sent = await self.send(self.settings.changelog, states)
         for topic, rows in outputs.items():
             sent += await self.send(topic, rows)
-        if offsets:
+        self._untold.update(offsets)
+        telling = bool(self._untold) and asyncio.get_running_loop().time() >= self._tell_at
+        if telling:
             await producer.send_offsets_to_transaction(
-                {TopicPartition(topic, self.number): offset for topic, offset in offsets.items()},
+                {TopicPartition(topic, self.number): offset for topic, offset in self._untold.items()},
                 self.settings.group_id,
             )
         for batch in sent:
@@ -95,6 +106,14 @@ class TransactionalWriter(Producing):
         await producer.commit_transaction()
         if self._unanswered:
             raise KafkaConnectionError("the end of the transaction was not answered at once: it may come twice")
+        if telling:
+            self._untold, self._tell_at = {}, asyncio.get_running_loop().time() + TELL_SECONDS
+
+    async def tell(self, *, at_once: bool = False) -> None:
+        if at_once:
+            self._tell_at = 0.0
+        if self._untold and asyncio.get_running_loop().time() >= self._tell_at:
+            await self.write((), {}, {})
 
     def _cause(self) -> BaseException | None:
         """The fencing that another error hides: it ends the producer's sender first."""
@@ -128,6 +147,9 @@ class AcknowledgedWriter(Producing):
             self._check()
             for batch in await self.send(self.settings.changelog, states):
                 await batch.taken()  # one after the other: the mark comes last
+
+    async def tell(self, *, at_once: bool = False) -> None:
+        """The caller commits the group's offsets."""
 
 
 def make_writer(

@@ -24,7 +24,7 @@ class States:
 
     def __init__(self, plan: int) -> None:
         self.plan = plan
-        self.timers = Timers([])
+        self.timers = Timers(self._wake_of)
         self._packed: dict[bytes, bytes] = {}
         self._changed: Changes = {}
         """What this batch has changed and closed."""
@@ -53,16 +53,26 @@ class States:
 
     def ready(self) -> None:
         """Build the timers from the heads of the states; raises `StateError` for a form this version cannot read."""
-        entries = []
+        self._forget_batch()
+        self.timers = Timers(self._wake_of, self._armed())
+
+    def _armed(self) -> Iterator[Entry]:
+        """Who is to be woken; at once, who was planned by another fingerprint."""
         for key, packed in self._packed.items():
             plan, wake = read_head(packed)
             if plan != self.plan and wake:
                 wake = 0
                 self._packed[key] = with_wake(packed, 0)
             if wake < NEVER:
-                entries.append((wake, key))
-        self.timers = Timers(entries)
-        self._forget_batch()
+                yield wake, key
+
+    def _wake_of(self, key: bytes) -> int:
+        """When the customer is to be woken as it stands; NEVER for who is not, or is not known."""
+        customer = self._held.get(key)
+        if customer is not None:
+            return customer.wake
+        packed = self._packed.get(key)
+        return NEVER if packed is None else read_head(packed)[1]
 
     def _forget_batch(self) -> None:
         self._held.clear()
@@ -146,9 +156,4 @@ class States:
     def adopt(self) -> None:
         """The changes are durable."""
         self._forget_batch()
-        self.timers.thin_out(self._in_force, len(self._packed))
-
-    def _in_force(self, entry: Entry) -> bool:
-        """A customer has one entry at the most that counts: the one of its wake."""
-        packed = self._packed.get(entry[1])
-        return packed is not None and read_head(packed)[1] == entry[0]
+        self.timers.thin_out(len(self._packed))

@@ -1,5 +1,6 @@
 """The documentation is true: tables hold what the code has, examples work, files that are named exist."""
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -23,7 +24,11 @@ from tests.sim.planted import PLANTED
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("streams", "agents", "tables", "tests", "deploy")
-PAGES = [*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))]
+PAGES = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob(".github/*.md"),
+    *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md")),
+]
 
 
 def text_of(name: str) -> str:
@@ -73,6 +78,31 @@ def test_every_metric_is_listed() -> None:
     for name, _, _, *told in rows:
         assert all(told), f"{name}: its unit, what it means, or what to do"
     assert listed == there
+
+
+def logged() -> Iterator[tuple[str, str]]:
+    """Level and text of every line that streams, agents and tables may write to the log."""
+    for path in (path for folder in ("streams", "agents", "tables") for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                owner, text = ast.unparse(node.func.value), node.args[0] if node.args else None
+                if owner == "log" and node.func.attr in {"debug", "info", "warning", "error", "critical", "exception"}:
+                    assert isinstance(text, ast.Constant), f"{path}:{node.lineno}: a text that never changes"
+                    yield node.func.attr, str(text.value)
+
+
+def test_lines_of_the_log_are_listed() -> None:
+    """Each at its level; what stands between dots in the page stands in the line, in this order."""
+    section = text_of("streams/OPERATING.md").split("\n## The log\n", 1)[1].split("\n## ", 1)[0]
+    rows = re.findall(r"^\| (`.*`) \| (\w+) \|", section, re.MULTILINE)
+    listed = [(level, text.split("...")) for texts, level in rows for text in re.findall(r"`([^`]+)`", texts)]
+    for level, line in logged():
+        if (level, line) in {("warning", "%s"), ("debug", "closing the producer of partition %d: %r")}:
+            continue  # a warning of the rules, which says itself what to do; and what a person never needs
+        assert any(level == wanted and re.search(".*".join(map(re.escape, parts)), line) for wanted, parts in listed), (
+            level,
+            line,
+        )
 
 
 def test_reasons_of_dead_letters_are_listed() -> None:
@@ -148,3 +178,10 @@ def test_files_that_are_named_exist(page: Path) -> None:
     for name in re.findall(r"`([\w./-]+\.(?:md|py|toml|lock))`", page.read_text()):
         places = (ROOT, *(ROOT / folder for folder in FOLDERS), page.parent)
         assert any((place / name).exists() for place in places), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_pictures_exist_and_are_small(page: Path) -> None:
+    for alternative, name in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", page.read_text()):
+        assert alternative
+        assert (page.parent / name).stat().st_size < 150_000

@@ -148,8 +148,10 @@ class SqlStore:
     Leases are measured by the senders' clocks: keep them in step (NTP), or make the lease longer by what they differ.
     """
 
-    def __init__(self, connection: Any, *, mark: str = "?", clock: Callable[[], float] = time.time) -> None:
-        self._connection, self._mark, self._clock = connection, mark, clock
+    def __init__(
+        self, connection: Any, prefix: str = "", *, mark: str = "?", clock: Callable[[], float] = time.time
+    ) -> None:
+        self._connection, self._prefix, self._mark, self._clock = connection, prefix, mark, clock
         self._run(
             "CREATE TABLE IF NOT EXISTS offbeat_once "
             "(id VARCHAR(200) PRIMARY KEY, value VARCHAR(60) NOT NULL, until DOUBLE PRECISION NOT NULL)"
@@ -160,22 +162,26 @@ class SqlStore:
         taken, _ = self._run(
             "INSERT INTO offbeat_once (id, value, until) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE "
             "SET value = excluded.value, until = excluded.until WHERE offbeat_once.until <= ?",
-            (key, value, now + seconds, now),
+            (self._prefix + key, value, now + seconds, now),
         )
         return None if taken == 1 else self.get(key) or ""
 
     def get(self, key: str) -> str | None:
-        _, row = self._run("SELECT value FROM offbeat_once WHERE id = ? AND until > ?", (key, self._clock()))
+        _, row = self._run(
+            "SELECT value FROM offbeat_once WHERE id = ? AND until > ?", (self._prefix + key, self._clock())
+        )
         return None if row is None else row[0]
 
     def replace(self, key: str, old: str, new: str | None, seconds: float) -> bool:
         now = self._clock()
         if new is None:
-            changed, _ = self._run("DELETE FROM offbeat_once WHERE id = ? AND value = ? AND until > ?", (key, old, now))
+            changed, _ = self._run(
+                "DELETE FROM offbeat_once WHERE id = ? AND value = ? AND until > ?", (self._prefix + key, old, now)
+            )
         else:
             changed, _ = self._run(
                 "UPDATE offbeat_once SET value = ?, until = ? WHERE id = ? AND value = ? AND until > ?",
-                (new, now + seconds, key, old, now),
+                (new, now + seconds, self._prefix + key, old, now),
             )
         return changed == 1
 

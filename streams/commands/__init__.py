@@ -10,6 +10,7 @@ import click
 
 from agents.rulesfile import RulesError
 from streams import __version__
+from streams.logformat import last_words
 from streams.settings import SettingsError
 
 FAILURE = 1
@@ -24,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("streams.commands.replay:replay", "Send a log of events to the topics."),
     "fit": ("streams.commands.fit:fit", "Population parameters from a log."),
     "backtest": ("streams.commands.backtest:command", "The same rules over a log, without Kafka."),
-    "rules": ("streams.commands.rules:rules", "Show and check the rules."),
+    "rules": ("streams.commands.rules:rules", "Show, check and compare the rules."),
     "topics": ("streams.commands.topics:topics", "Create, check and grow the topics."),
     "doctor": ("streams.commands.doctor:doctor", "Check everything around the worker, and say what to do."),
 }
@@ -88,5 +89,5 @@ def _told(message: str, status: int) -> int:
     line = " ".join("".join(c if c.isprintable() or c.isspace() else "?" for c in message).split())
     if len(line) > _LONGEST:  # what was given is repeated in it, however long it is
         line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
-    click.echo(f"offbeat: {line}", err=True)
+    last_words(line, status)
     return status

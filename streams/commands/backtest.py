@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from streams.report import write_report
 from streams.report.calibration import Json
 from streams.report.figures import Backtested, figures
 from streams.report.fired import Fired
+from streams.report.stories import Stories
 from streams.settings import Settings
 from tables.parameters import ParametersError, parameters_named
 
@@ -40,7 +41,7 @@ from tables.parameters import ParametersError, parameters_named
 @click.option(
     "--report",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write report.json into this folder: what was sent, and how often it was right.",
+    help="Write report.html and report.json into this folder: what was sent, and how often it was right.",
 )
 @click.option(
     "--train-until",
@@ -66,12 +67,13 @@ def command(
         with progress() as show:
             log = read_log(file, wall=wall, on_progress=lambda share: show(share, "checking"))
             known = learn(log, given, train_until, histories=report is not None, wall=wall, show=show)
-            fired = Fired(known.histories.number)
-            with _target(triggers, fired if report else None) as emit:
+            trial = Trial(known.histories.orders, known.train_until, known.end)
+            fired, stories = Fired(known.histories.number), Stories(known.histories, trial)
+            with _target(triggers, [fired.take, stories.take] if report else []) as emit:
                 tally = backtest(shown(log, show), rules, known.parameters, wall=wall, emit=emit)
             if report:
                 show(1.0, "scoring")
-                scored = figures(_backtested(known, rules, fired, tally))
+                scored = figures(_backtested(trial, known, rules, fired, stories, tally))
     except (ParametersError, LogError) as error:
         raise failure(str(error), USAGE) from None
     except BrokenPipeError:
@@ -90,16 +92,9 @@ def command(
         _tell(tally, log, time.monotonic() - began)
 
 
-def _backtested(known: Learned, rules: Rules, fired: Fired, tally: Tally) -> Backtested:
-    return Backtested(
-        Trial(known.histories.orders, known.train_until, known.end),
-        known.parameters,
-        known.fitted.notes if known.fitted else [],
-        known.fitted is not None,
-        rules,
-        fired,
-        tally,
-    )
+def _backtested(trial: Trial, known: Learned, rules: Rules, fired: Fired, stories: Stories, tally: Tally) -> Backtested:
+    notes = known.fitted.notes if known.fitted else []
+    return Backtested(trial, known.parameters, notes, known.fitted is not None, rules, fired, stories, tally)
 
 
 def _report(folder: Path, scored: Json) -> None:
@@ -112,18 +107,16 @@ def _report(folder: Path, scored: Json) -> None:
 
 
 @contextmanager
-def _target(path: str | None, fired: Fired | None) -> Iterator[Callable[[Decision], None]]:
-    """Where decisions go: to the file, to the report, to both or to neither."""
+def _target(path: str | None, others: Sequence[Callable[[Decision], None]]) -> Iterator[Callable[[Decision], None]]:
+    """Where decisions go: to the file, if there is one, and to whoever else takes them."""
     with _lines(path) as write:
-        if fired is None:
-            yield write
-        else:
 
-            def both(decision: Decision) -> None:
-                fired.take(decision)
-                write(decision)
+        def all_of_them(decision: Decision) -> None:
+            write(decision)
+            for take in others:
+                take(decision)
 
-            yield both
+        yield all_of_them if others else write
 
 
 @contextmanager

@@ -24,6 +24,7 @@ _HELP = {
     "parameters": "The population parameters (OFFBEAT_PARAMETERS); builtin: those that come with Offbeat.",
     "clock": "What timers follow: wall or event (OFFBEAT_CLOCK).",
     "log_level": "debug, info, warning or error (OFFBEAT_LOG_LEVEL).",
+    "log_format": "text or json (OFFBEAT_LOG_FORMAT).",
 }
 
 

@@ -17,10 +17,18 @@ def show_json(value: object) -> None:
 
 
 def show_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on a terminal; elsewhere a line per row, its cells joined with two spaces and empty ones left out."""
+    """A table on a terminal; elsewhere a line per row, its cells joined with two spaces and empty ones left out.
+
+    What a terminal would obey instead of showing it is a ? in cells: ids come from the shop.
+    """
     from streams.commands.table import print_rows  # noqa: PLC0415 - listings alone have to wait for it
 
-    print_rows(columns, rows)
+    print_rows(columns, ([printable(cell) for cell in row] for row in rows))
+
+
+def printable(text: str) -> str:
+    """On one line, and nothing in it but what is shown."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def hush() -> None:

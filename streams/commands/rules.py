@@ -1,4 +1,4 @@
-"""`rules show` and `rules check`."""
+"""`rules show`, `rules check` and `rules diff`."""
 
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,23 @@ from streams.commands.output import show_json, show_rows
 from streams.settings import Settings
 
 
-@click.group(no_args_is_help=False)
+class _Rules(click.Group):
+    """`diff` works on logs, whose libraries take long to import: it is imported when it is called."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != "diff":
+            return super().get_command(ctx, cmd_name)
+        from streams.commands.rulesdiff import diff  # noqa: PLC0415
+
+        return diff
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), "diff"])
+
+
+@click.group(cls=_Rules, no_args_is_help=False)
 def rules() -> None:
-    """Show and check the rules."""
+    """Show, check and compare the rules."""
 
 
 @rules.command(short_help="Check a rules FILE.")
@@ -24,7 +38,7 @@ def check(file: Path) -> None:
     """Check a rules FILE: one line when it is valid, else the line of the error."""
     found = load_rules(file)
     on = sum(rule.enabled for rule in found.by_name().values())
-    _warn(found)
+    warn(found)
     click.echo(f"{file} is valid: {on} of {len(TYPES)} rules are on")
 
 
@@ -34,7 +48,7 @@ def check(file: Path) -> None:
 def show(settings: Settings, as_json: bool) -> None:
     """Show the active rules: every number, what differs from the defaults, and the versions."""
     found = load_rules(settings.rules) if settings.rules else Rules()
-    _warn(found)
+    warn(found)
     listing = _listing(found)
     if as_json:
         show_json({"file": str(settings.rules) if settings.rules else None, **listing})
@@ -47,7 +61,8 @@ def show(settings: Settings, as_json: bool) -> None:
     show_rows(("rule", "version", "setting", "value", "differs"), rows)
 
 
-def _warn(found: Rules) -> None:
+def warn(found: Rules) -> None:
+    """What a file sets and this version does not apply, on standard error."""
     for warning in found.warnings():
         click.echo(f"offbeat: {warning}", err=True)
 

@@ -10,7 +10,18 @@ from streams.stopping import StopSignal
 
 
 @click.command()
-@with_settings("brokers", "prefix", "delivery", "clock", "rules", "parameters", "state_dir", "metrics", "log_level")
+@with_settings(
+    "brokers",
+    "prefix",
+    "delivery",
+    "clock",
+    "rules",
+    "parameters",
+    "state_dir",
+    "metrics",
+    "log_level",
+    "log_format",
+)
 def worker(settings: Settings) -> None:
     """Run the stream processor until it is told to stop (SIGTERM, Ctrl-C).
 
@@ -18,12 +29,15 @@ def worker(settings: Settings) -> None:
     """
     stop = StopSignal()
     stop.listen()
-    from streams.startup import RefusedError, TopicsError  # noqa: PLC0415 - what follows takes a while to import
+    from streams.startup import TopicsError  # noqa: PLC0415 - what follows takes a while to import
+    from streams.topics import RefusedError  # noqa: PLC0415 - as above
     from streams.worker import run_worker  # noqa: PLC0415 - as above
     from tables.parameters import ParametersError  # noqa: PLC0415 - as above
 
     try:
         status = run_worker(settings, stop)
-    except (TopicsError, RefusedError, ParametersError) as exc:
+    except RefusedError as exc:
+        raise failure(str(exc), exc.status) from exc
+    except (TopicsError, ParametersError) as exc:
         raise failure(str(exc), USAGE) from exc
     click.get_current_context().exit(status)

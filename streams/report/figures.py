@@ -8,10 +8,11 @@ from agents.decisions import iso
 from agents.histories import occasions_of
 from agents.returning import returning
 from agents.rules import Rules
-from agents.scoring import HORIZON, Trial
+from agents.scoring import CLASSES, HORIZON, Trial, class_of
 from streams.backtest import Tally
 from streams.report.calibration import Json, calibration
 from streams.report.fired import Fired
+from streams.report.stories import Stories
 from streams.report.triggers import Triggers
 from tables.events import CARTS
 from tables.parameters import Parameters
@@ -28,6 +29,7 @@ class Backtested:
     fitted: bool
     rules: Rules
     fired: Fired
+    stories: Stories
     tally: Tally
 
 
@@ -52,7 +54,14 @@ def figures(done: Backtested) -> Json:
         "returning": {
             "after_the_first_order": _curve(returning(occasions.take(occasions.x == 0), trial.end)),
             "after_a_later_order": _curve(returning(occasions.take(occasions.x > 0), trial.end)),
+            "by_orders": {
+                name: {"customers": int(np.unique(those.customer).size), "within": _curve(returning(those, trial.end))}
+                for name in CLASSES
+                if len(those := occasions.take(class_of(occasions.x + 1, name)))
+            },
         },
+        "rules": done.rules.versions,
+        "stories": done.stories.tell(),
         "not_told": not_told,
     }
 

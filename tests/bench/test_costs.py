@@ -130,8 +130,7 @@ def test_the_parts_of_a_state_add_up(packed: list[bytes]) -> None:
     assert set(parts.sections) == {"head", *Customer.__struct_fields__}
     assert parts.packed + 33 <= parts.value <= parts.packed + 49
     assert 24 < parts.table < 130
-    armed = sum(read_head(state)[1] < NEVER for state in packed) / len(packed)
-    assert 100 * armed < parts.timers < 400 * armed
+    assert 8 < parts.timers < 60, "a place in a list for each, and the lists"
     assert parts.total == parts.value + parts.key + parts.table + parts.timers
 
 

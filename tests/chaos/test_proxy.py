@@ -87,7 +87,8 @@ def test_the_end_of_a_connection_arrives(link: Link, heard: bytearray) -> None:
     with connect(link) as client:
         client.sendall(b"last words")
         client.shutdown(socket.SHUT_WR)
-        assert client.recv(100) in {b"last words", b""}
+        while client.recv(100):
+            pass  # the other end closes when it has heard all
     assert heard == b"last words"
 
 

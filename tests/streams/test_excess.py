@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from agents.notices import Notice, Notices
 from streams.excess import AGAIN_SECONDS, LINES, Excess
+from streams.logformat import pseudonym
 from streams.metrics import Metrics
 
 
@@ -34,7 +35,7 @@ def test_each_is_counted_and_a_customer_is_named_once_an_hour(told: Told) -> Non
     for _ in range(5):
         told.excess.tell({"cart": Notice(7, "ann")})
     (line,) = told.lines
-    assert line.startswith("partition 3: customer 'ann': a cart of 100 products or more: ")
+    assert line.startswith(f"partition 3: customer {pseudonym('ann')}: a cart of 100 products or more: ")
     assert told.registry.get_sample_value("offbeat_bounds_reached_total", {"bound": "cart"}) == 35
     told.now = AGAIN_SECONDS
     told.excess.tell({"cart": Notice(7, "ann")})

@@ -41,6 +41,7 @@ def test_orders_alone_count_each_once_and_in_order(write: Write) -> None:
     found = gathered(write("log.jsonl", b"\n".join(lines)))
     assert told(found) == [("ann", 0, 7.5), ("ann", 3, 10.0), ("bob", 1, 1.0)]
     assert found.orders.currency.tolist() == [0, 0, 1]
+    assert found.currencies == ("EUR", "USD")
 
 
 def test_who_was_erased_leaves_nothing_and_begins_anew(write: Write) -> None:
@@ -51,7 +52,9 @@ def test_who_was_erased_leaves_nothing_and_begins_anew(write: Write) -> None:
         event("customer.erased", "eve", T0 + DAY),
         order("ann", T0 + 2 * DAY, "a1", 5.0),
     ]
-    assert told(gathered(write("log.jsonl", b"\n".join(lines)))) == [("bob", 0, 10.0), ("ann", 2, 5.0)]
+    found = gathered(write("log.jsonl", b"\n".join(lines)))
+    assert told(found) == [("bob", 0, 10.0), ("ann", 2, 5.0)]
+    assert found.erased == {b"ann", b"eve"}
 
 
 def test_a_table_gives_what_its_events_give(write: Write, tmp_path: Path) -> None:

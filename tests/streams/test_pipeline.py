@@ -56,8 +56,8 @@ def test_a_flood_of_rubbish_stops_everything_and_takes_nothing() -> None:
     run.hear_ends()
     with pytest.raises(FloodError) as caught:
         run.work()
-    assert "501 of the last 1000 events are not understood (limit 50%)" in str(caught.value)
-    assert "not JSON" in str(caught.value)
+    assert "501 of the last 1000 events are not understood (limit 50%); the newest: " in str(caught.value)
+    assert "not_json, at offset 501 of carts" in str(caught.value)
     assert (run.states, run.dead) == ({}, [])
 
 

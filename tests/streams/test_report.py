@@ -4,16 +4,12 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 from agents.fitting import fit
 from agents.histories import Orders
 from agents.rules import NAMES
-from streams.commands import offbeat
 from streams.histories import Histories, gather
 from streams.logs import LogLine
 from streams.report import write_report
@@ -22,30 +18,10 @@ from tables.parameters import BUILTIN
 from tests.support.commands import refused
 from tests.support.logfiles import HEADER
 from tests.support.population import BEGIN, invented
+from tests.support.reports import backtest, report_of, write_orders
 
 END_DAY = 600
 LEVELS = {"0.5", "0.8", "0.9"}
-
-
-def backtest(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(offbeat, ["backtest", *map(str, arguments)])
-
-
-def report_of(log: Path, folder: Path, *arguments: str | Path) -> dict[str, Any]:
-    result = backtest(log, "--report", folder, *arguments)
-    assert result.exit_code == 0, result.stderr
-    found: dict[str, Any] = json.loads((folder / "report.json").read_text())
-    assert [path.name for path in folder.iterdir()] == ["report.json"]
-    return found
-
-
-def write_orders(path: Path, orders: Orders, *, amounts: bool = True) -> Path:
-    rows = [
-        f"c{orders.customer[i]},{orders.at[i]},purchase,,,,,{f'{orders.total[i]:.2f}' if amounts else ''},EUR\n"
-        for i in np.argsort(orders.at, kind="stable")
-    ]
-    path.write_text(HEADER + "".join(rows))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +84,7 @@ def moment(text: str) -> int:
 
 def test_the_same_log_gives_the_same_report(log: Path, tmp_path: Path) -> None:
     assert report_of(log, tmp_path / "one") == report_of(log, tmp_path / "two")
+    assert (tmp_path / "one" / "report.html").read_bytes() == (tmp_path / "two" / "report.html").read_bytes()
 
 
 def test_given_parameters_are_not_fitted(log: Path, tmp_path: Path) -> None:
@@ -229,9 +206,11 @@ def test_a_report_that_cannot_be_written_is_one_line(log: Path, tmp_path: Path) 
     assert "the report cannot be written: Not a directory" in result.stderr
 
 
-def test_an_older_report_is_replaced_and_what_is_no_number_never_written(tmp_path: Path) -> None:
-    write_report(tmp_path, {"orders": 1})
+def test_an_older_report_is_replaced_and_what_is_no_number_never_written(log: Path, tmp_path: Path) -> None:
+    figures = report_of(log, tmp_path)
+    write_report(tmp_path, {**figures, "orders": 1})
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_report(tmp_path, {"orders": float("nan")})
-    assert json.loads((tmp_path / "report.json").read_text()) == {"orders": 1}
-    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+        write_report(tmp_path, {**figures, "orders": float("nan")})
+    assert json.loads((tmp_path / "report.json").read_text())["orders"] == 1
+    assert "1 order since" in (tmp_path / "report.html").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "report.json"]

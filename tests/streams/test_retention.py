@@ -17,7 +17,7 @@ DAY = 24 * HOUR
 
 
 def unread(retention: int = 7 * DAY) -> Unread:
-    return Unread("carts[3]", retention)
+    return Unread("carts", 3, retention)
 
 
 def test_nothing_unread_is_in_no_danger() -> None:

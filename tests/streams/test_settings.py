@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from streams.resolve import KINDS, load_settings, variable
 from streams.settings import Security, Settings, SettingsError, Topics
 
+OAUTH = "[security]\nprotocol = 'SASL_SSL'\nmechanism = 'OAUTHBEARER'"
 SECRET = "s3cr3t-Pass"
 
 SASL = {
@@ -85,6 +86,7 @@ def test_every_setting_can_be_set_from_file_and_environment(tmp_path: Path) -> N
         ("session_timeout",): "30s",
         ("dead_letter_share",): 0.25,
         ("log_level",): "debug",
+        ("log_format",): "json",
         ("security", "protocol"): "SASL_SSL",
         ("security", "mechanism"): "PLAIN",
         ("security", "user"): "u",
@@ -94,7 +96,8 @@ def test_every_setting_can_be_set_from_file_and_environment(tmp_path: Path) -> N
         ("security", "key"): "k.pem",
         **{("topics", name): f"t-{n}" for n, name in enumerate(Topics.__slots__)},
     }
-    assert set(values) == set(KINDS) - {("security", "password")}
+    elsewhere = {("security", name) for name in ("password", "token_file", "token_command", "token_url", "scope")}
+    assert set(values) == set(KINDS) - elsewhere
     lines = [f"{'.'.join(key)} = {value!r}" for key, value in values.items()]
     from_file = of(tmp_path, "\n".join(lines))
     (tmp_path / "offbeat.toml").unlink()
@@ -157,6 +160,20 @@ def test_the_prefix_is_before_every_name() -> None:
         ("[security]\nca = 'u'", "offbeat.toml:2: security.ca: ", "set protocol to SASL_SSL or SSL"),
         ("[security]\nprotocol = 'SSL'\nkey = 'k'", "offbeat.toml:3: security.key: ", "needs the certificate"),
         ("[security]\nprotocol = 'SASL_SSL'", "OFFBEAT_SECURITY_MECHANISM: ", "must be set with protocol SASL_SSL"),
+        ("[security]\ntoken_file = 't'", "offbeat.toml:2: security.token_file: ", "set protocol to SASL_SSL"),
+        (f'{OAUTH}\ntoken_command = "\'"', "offbeat.toml:4: security.token_command: ", "give a program and its arg"),
+        (
+            f"{OAUTH}\ntoken_url = 'http://idp/token'",
+            "offbeat.toml:4: security.token_url: ",
+            "unencrypted; give an htt",
+        ),
+        (f"{OAUTH}\ntoken_url = 'https://u:p@h/'", "offbeat.toml:4: security.token_url: ", "is no URL of an endpoint"),
+        (f"{OAUTH}\ntoken_url = 'https://[/'", "offbeat.toml:4: security.token_url: ", "is no URL; give one such as"),
+        (f"{OAUTH}\ntoken_url = 'https://h/'", "OFFBEAT_SECURITY_USER: ", "must be set with mechanism OAUTHBEARER"),
+        (f"{OAUTH}\ntoken_file = 't'\nuser = 'u'", "offbeat.toml:5: security.user: ", "no use with token_file"),
+        (f"{OAUTH}\ntoken_file = 't'\ntoken_url = 'u'", "offbeat.toml:4: security.token_file: ", "give one of"),
+        (OAUTH, "OFFBEAT_SECURITY_TOKEN_FILE: ", "give one of token_file, token_command and token_url"),
+        (OAUTH.replace("OAUTHBEARER", "PLAIN") + "\nscope = 's'", "offbeat.toml:4: security.scope: ", "of no use with"),
     ],
 )
 def test_a_mistake_in_the_file_is_told(tmp_path: Path, text: str, start: str, part: str) -> None:
@@ -228,6 +245,10 @@ def refusal(folder: Path, environ: dict[str, str]) -> str | None:
 
 def test_secrets_are_not_in_a_repr(tmp_path: Path) -> None:
     found = of(tmp_path, environ={**SASL, "OFFBEAT_REDIS": f"redis://:{SECRET}@h"})
+    assert SECRET not in f"{found} {found!r} {found.security!r}"
+    told = {"PROTOCOL": "SASL_SSL", "MECHANISM": "OAUTHBEARER", "TOKEN_COMMAND": f"tool --key {SECRET}"}
+    found = of(tmp_path, environ={f"OFFBEAT_SECURITY_{name}": value for name, value in told.items()})
+    assert SECRET in found.security.token_command
     assert SECRET not in f"{found} {found!r} {found.security!r}"
 
 

@@ -234,7 +234,7 @@ def test_a_flood_stops_the_worker(embedded_broker: EmbeddedBroker) -> None:
         told = [line for line in worker.errors.splitlines() if line.startswith("offbeat: ")]
         assert len(told) == 1
         assert "501 of the last 1000 events are not understood (limit 50%)" in told[0]
-        assert "unknown type for carts" in told[0]
+        assert "the newest: unknown_type, at offset 510 of carts" in told[0]
         assert "dead_letter_share" in told[0]
         assert worker.output == "offbeat worker ready\n"
     assert read_all(embedded_broker, [to.topic("dead-letters")]) == []

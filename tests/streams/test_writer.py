@@ -57,6 +57,35 @@ def committed(to: Deployment) -> list[str]:
     return [(record.value or b"").decode() for record in read_all(to.broker, [to.settings.changelog])]
 
 
+def test_the_group_is_told_now_and_then_and_at_the_end(
+    apache_kafka: ApacheKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = deploy(apache_kafka)
+    topic = to.settings.topic("carts")
+    monkeypatch.setattr("streams.writer.TELL_SECONDS", 1e9)
+
+    def told() -> int:
+        with admin(to.settings) as client:
+            offsets = client.list_group_offsets({to.settings.group_id: [Place(topic, 0)]})
+        return int(offsets[to.settings.group_id][Place(topic, 0)].offset)
+
+    async def scenario() -> list[int]:
+        writer, found = writer_of(to), []
+        await writer.open()
+        for offset in (1, 2, 3):
+            await writer.write(rows(f"{offset}"), {}, {topic: offset})
+        found.append(await asyncio.to_thread(told))
+        await writer.tell()
+        found.append(await asyncio.to_thread(told))
+        await writer.tell(at_once=True)
+        found.append(await asyncio.to_thread(told))
+        await writer.close()
+        return found
+
+    assert asyncio.run(scenario()) == [1, 1, 3]
+    assert committed(to) == ["1", "2", "3"]
+
+
 def test_an_end_that_is_not_answered_leaves_the_outcome_unknown(apache_kafka: ApacheKafka, network: Network) -> None:
     """It took effect, only the answer was lost: aiokafka asks again, and would go on."""
     to = deploy(apache_kafka)

@@ -161,6 +161,9 @@ class FakeWriter:
         await self._wiring.step("write" if offsets else "fence", self._number)
         self._wiring.changelog[self._number] += [(key or b"", value) for key, value, _ in states]
 
+    async def tell(self, *, at_once: bool = False) -> None:
+        await self._wiring.step("tell at once" if at_once else "tell", self._number)
+
     async def close(self) -> None:
         await self._wiring.step("close", self._number)
 

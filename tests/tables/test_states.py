@@ -254,8 +254,9 @@ def test_the_newest_record_of_the_changelog_counts() -> None:
     states.restore({b"a": new, b"b": None, b"c": old})
     states.ready()
     assert sorted(states) == [b"a", b"c"]
-    assert states.timers.soonest == 5
     assert states.read(b"a") == Customer(wake=8)
+    assert [popped[:2] for popped in (states.pop(NEVER), states.pop(NEVER)) if popped] == [(5, b"c"), (8, b"a")]
+    assert states.pop(NEVER) is None
 
 
 def test_twins_in_the_heap_are_dropped() -> None:

@@ -12,8 +12,10 @@ from agents.rules import Rules
 from agents.scoring import Trial
 from agents.timing import Rhythm
 from streams.backtest import Tally
+from streams.histories import Histories
 from streams.report.figures import Backtested, figures
 from streams.report.fired import Fired
+from streams.report.stories import Stories
 from tables.orders import DAY
 from tests.support.population import BEGIN, Ints
 
@@ -70,7 +72,8 @@ def test_whatever_the_log_says(name: str) -> None:
         assert 0.4 < half <= most < 60 * 365
         assert all(0.05 <= rate <= 20 for _, rate in parameters.clock)
         trial = Trial(orders, middle, end)
-        told = figures(Backtested(trial, parameters, found.notes, True, Rules(), Fired({}), Tally()))
+        stories = Stories(Histories(orders, {}, (), frozenset()), trial)
+        told = figures(Backtested(trial, parameters, found.notes, True, Rules(), Fired({}), stories, Tally()))
         json.dumps(told, allow_nan=False)
         for share in (*told["window_coverage"].values(), *told["forecast_coverage"].values()):
             assert share is None or 0 <= share <= 1

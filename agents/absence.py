@@ -7,6 +7,7 @@ import numpy as np
 
 from agents.decisions import Trigger, spell
 from agents.mixture import Floats
+from agents.planning import horizon_days
 from agents.timing import Rhythm
 from tables.clock import Clock
 from tables.orders import DAY, Orders
@@ -35,8 +36,9 @@ def state_of(orders: Orders) -> State:
 
 
 def rhythm_of(prior: TimingPrior, states: Sequence[State]) -> Rhythm:
-    """The rhythm of several customers."""
-    return Rhythm(prior, *np.array(states, dtype=np.float64).T)
+    """The rhythm of several customers, by which is decided before the population's clock has run."""
+    x, s1, s2, e1, e2 = np.array(states, dtype=np.float64).T
+    return Rhythm(prior, x, s1, s2, e1, e2, unsure=prior.unsure)
 
 
 def complete(told: Sequence[Told], prior: TimingPrior, clock: Clock, version: str) -> None:
@@ -54,7 +56,8 @@ def complete(told: Sequence[Told], prior: TimingPrior, clock: Clock, version: st
 
     low, typical, high = (days(rhythm.window(p)) for p in (0.1, 0.5, 0.9))
     windows = {p: days(rhythm.window(p)) for p in sorted({t.window for t in told})}
-    silent = {h: rhythm.p_silent(ages, h / DAY * clock.last_pace).tolist() for h in sorted({t.horizon for t in told})}
+    horizons = sorted({t.horizon for t in told})
+    silent = {h: rhythm.p_silent(ages, horizon_days(clock, due, h)).tolist() for h in horizons}
     for i, t in enumerate(told):
         t.trigger.evidence |= {
             "usual_days": round(typical[i], 1),

@@ -9,6 +9,7 @@ wide or narrow; it has no say in who is silent or gone (measured: it would tell 
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from agents.mixture import Floats
@@ -47,7 +48,28 @@ class Bend:
         return np.asarray(expit(odds), dtype=np.float64)
 
 
+class Bends:
+    """Two of them: of the gap after a customer's first order, and of all others. Arrays are (n,)."""
+
+    def __init__(self, first: Bend, later: Bend, new: NDArray[np.bool_]) -> None:
+        """`new`: which customers have one order."""
+        self._first, self._later, self._new = first, later, new
+        self.straight = first.straight and later.straight
+
+    def of(self, u: Floats) -> Floats:
+        """G(u)."""
+        return u if self.straight else np.where(self._new, self._first.of(u), self._later.of(u))
+
+    def inverse(self, share: Floats) -> Floats:
+        """The u with G(u) = share."""
+        return share if self.straight else np.where(self._new, self._first.inverse(share), self._later.inverse(share))
+
+    def take(self, kept: NDArray[np.intp]) -> "Bends":
+        """Those of some customers."""
+        return Bends(self._first, self._later, self._new.take(kept))
+
+
 @cache
 def bend_of(numbers: tuple[float, float, float]) -> Bend:
-    """The one of `TimingPrior.bend`."""
+    """The one of `TimingPrior.bend` or `TimingPrior.bend_first`."""
     return Bend(*numbers)

@@ -6,6 +6,7 @@ when it holds for gaps that it was not fitted to, each of the last two quarters 
 restless shop, as what a season does to gaps would stay in the bend after it (measured: it does).
 """
 
+import msgspec
 import numpy as np
 from scipy.optimize import minimize
 
@@ -30,9 +31,18 @@ _STRAIGHT = 0.0, 0.0, 0.0
 _LIMITS = [(-1.0, 1.0)] * 3
 
 
-def fit_bend(gaps: Occasions, prior: TimingPrior, clock: Clock, since: int, end: int) -> Numbers:
-    """From gaps that began after `since` and closed by `end` (epoch ms); zeros when no bend holds."""
+def fit_bends(gaps: Occasions, prior: TimingPrior, clock: Clock, since: int, end: int) -> TimingPrior:
+    """The same rhythm with bends from gaps that began after `since` and closed by `end` (epoch ms).
+
+    First gaps have one of their own: a shop whose customers all came at once shows none of late.
+    """
     seen = gaps.take((gaps.last_at >= since) & (gaps.closes <= end))
+    first, later = (_fit_bend(seen.take(rows), prior, clock, end) for rows in (seen.x == 0, seen.x > 0))
+    return msgspec.structs.replace(prior, bend=later, bend_first=first)
+
+
+def _fit_bend(seen: Occasions, prior: TimingPrior, clock: Clock, end: int) -> Numbers:
+    """Zeros when none holds."""
     if len(seen) > MOST:
         seen = seen.take(seen.customer % (-(-len(seen) // MOST)) == 0)
     paces = clock.all_pace(seen.last_at)

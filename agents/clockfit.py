@@ -1,11 +1,12 @@
 """A population's rhythm and its clock together: each is found by the other, turn by turn."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import msgspec
 import numpy as np
 
-from agents.bendfit import fit_bend
+from agents.bendfit import fit_bends
 from agents.gapfit import fit_gaps, sample_of, some_of
 from agents.histories import Occasions, Orders, occasions_of
 from agents.pacing import paces
@@ -18,13 +19,20 @@ MIN_GAPS = 200
 """Below it the rhythm stays as it is, without memory, shift, bend and clock."""
 MIN_DAYS = 60
 """A clock needs as much history."""
+_BLIND = 8
+"""Weeks at the beginning in which the clock cannot tell anything yet."""
+_ALLOWS = 2.5
+"""Of the spread of the past paces' logs, for the paces to come: the windows and the horizons of triggers lie in them.
+
+Chosen on invented shops, seasonal ones: with less, triggers are wrong more often than simple rules that find as many.
+"""
 _HARM = 10.0
 """What the clock may cost in ln likelihood before it is stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """A rhythm in the time of a clock; no paces: the calendar's."""
+    """A rhythm in the time of a clock; no paces: the calendar's. From `end` on the clock runs as calendars do."""
 
     prior: TimingPrior
     clock: tuple[Pace, ...]
@@ -63,7 +71,14 @@ def _with_clock(orders: Orders, prior: TimingPrior, end: int) -> tuple[Timing, f
         told, _ = paces(occasions_of(orders, Clock(told)), prior, end, level)
         clock = Clock(told)
         prior, value = _fitted(occasions_of(orders, clock), prior, clock, end)
-    return Timing(msgspec.structs.replace(prior, level=level), told), value
+    prior = msgspec.structs.replace(prior, level=level, unsure=_unsure(told))
+    return Timing(prior, (*told, (told[-1][0] + timedelta(days=7), 1.0))), value
+
+
+def _unsure(told: tuple[Pace, ...]) -> float:
+    """What is to be added to the scatter of gaps whose clock is not known yet."""
+    logs = np.log([rate for _, rate in told[_BLIND:]])
+    return _ALLOWS * float(np.std(logs)) if logs.size else 0.0
 
 
 def _fitted(gaps: Occasions, start: TimingPrior, clock: Clock, end: int) -> tuple[TimingPrior, float]:
@@ -74,11 +89,11 @@ def _fitted(gaps: Occasions, start: TimingPrior, clock: Clock, end: int) -> tupl
 
 
 def _bent(orders: Orders, found: Timing, end: int) -> Timing:
-    """With the bend of the last half of the history, if one holds."""
+    """With the bends of the last half of the history, where they hold."""
     clock = Clock(found.clock)
     begin = int(orders.at.min())
-    bend = fit_bend(occasions_of(orders, clock), found.prior, clock, (begin + end) // 2, end)
-    return Timing(msgspec.structs.replace(found.prior, bend=bend), _changes(found.clock))
+    prior = fit_bends(occasions_of(orders, clock), found.prior, clock, (begin + end) // 2, end)
+    return Timing(prior, _changes(found.clock))
 
 
 def _changes(clock: tuple[Pace, ...]) -> tuple[Pace, ...]:

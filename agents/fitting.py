@@ -126,13 +126,9 @@ def _rounded(prior: TimingPrior) -> TimingPrior:
     weights = [round(weight, 6) for weight in prior.weights]
     largest = weights.index(max(weights))
     weights[largest] = round(1.0 - (sum(weights) - weights[largest]), 6)
-    w0, w1, w2, w3, w4 = weights
-    mu0, tau2, a, b, omega, level = map(_short, (prior.mu0, prior.tau2, prior.a, prior.b, prior.omega, prior.level))
-    s0, s1, s2, s3 = map(_short, prior.shift)
-    c, below, above = map(_short, prior.bend)
-    return TimingPrior(
-        mu0, tau2, a, b, (w0, w1, w2, w3, w4), omega, (s0, s1, s2, s3), prior.sigmas, (c, below, above), level
-    )
+    short = {name: _short(getattr(prior, name)) for name in ("mu0", "tau2", "a", "b", "omega", "level", "unsure")}
+    several = {name: tuple(map(_short, getattr(prior, name))) for name in ("shift", "bend", "bend_first")}
+    return msgspec.structs.replace(prior, weights=tuple(weights), **short, **several)
 
 
 def _short(value: float) -> float:

@@ -82,7 +82,7 @@ def _fit(
         jac=True,
         method="L-BFGS-B",
         bounds=_LIMITS,
-        options={"maxiter": 300, "ftol": 1e-9, "gtol": 1e-6},
+        options={"maxiter": 150, "ftol": 2e-7, "gtol": 1e-5},  # to 0.01 of ln likelihood in all
     )
     theta: Floats = best.x
     if not np.isfinite(best.fun):

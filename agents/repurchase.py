@@ -1,11 +1,14 @@
 """Who has not come back: `repurchase.due`, `repurchase.overdue`, `first_purchase.lapsed`."""
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
 
-from agents.absence import Told, complete, rhythm_of, state_of
+import numpy as np
+
+from agents.absence import State, Told, complete, rhythm_of, state_of
 from agents.decisions import RuleRef, iso, trigger_id
 from agents.emitter import Emitter
+from agents.mixture import Floats
+from agents.planning import due_after, silent_after
 from agents.rules import FirstPurchaseLapsed, RepurchaseDue, RepurchaseOverdue, Rules
 from agents.timing import Rhythm
 from tables.clock import Clock
@@ -13,7 +16,8 @@ from tables.customer import NEVER, Customer
 from tables.orders import DAY, DUE, OVERDUE, Orders
 from tables.parameters import Parameters
 
-Floats = NDArray[np.float64]
+Planned = tuple[int, int, int]
+"""Ms from the last order to `repurchase.due`, to `repurchase.overdue`, and to `first_purchase.lapsed`; 0: never."""
 
 FLOOR_MS = DAY
 """Nobody is late within a day of an order: orders of one day are one occasion, so no gap is shorter."""
@@ -38,9 +42,8 @@ class Repurchase:
         self._told: list[Told] = []
         self.plan_by = NEVER
         """The event time before which the customers that ordered last must be planned."""
-        nobody = rhythm_of(self._prior, [(0, 0.0, 0.0, 0.0, 0.0)])
-        self._first_overdue = self._overdues(nobody, self._lapsed)[0]
-        self._without_gap = self._dues(nobody)[0], self._overdues(nobody, self._overdue)[0]
+        self._without_gap = self._plan_of([(0, 0.0, 0.0, 0.0, 0.0)], np.zeros(1))[0]
+        """By a clock that is even."""
 
     @property
     def _rules(self) -> tuple[RepurchaseDue, RepurchaseOverdue, FirstPurchaseLapsed]:
@@ -66,33 +69,23 @@ class Repurchase:
 
     def replan(self, key: bytes, customer: Customer, orders: Orders) -> None:
         """The rhythm has changed. Who has no gap yet is planned at once, others together, by `plan_by`."""
-        if orders.occasions == 1:
-            self._date(orders, *self._without_gap)
+        if orders.occasions == 1 and self._clock.even:
+            self._date(orders, self._without_gap)
             return
         orders.due_at = orders.overdue_at = 0
         self.unplanned[key] = customer
         self.plan_by = min(self.plan_by, orders.last_at + DAY)
 
-    def _date(self, orders: Orders, due: int, overdue: int) -> None:
-        """Set when the rules of absence fire, given the ms of the clock after the last order; 0: never."""
+    def _date(self, orders: Orders, planned: Planned) -> None:
+        """Set when the rules of absence fire."""
         count, last_at = orders.count, orders.last_at
+        due, overdue, lapsed = planned
         if count == 1:
-            overdue = self._first_overdue
+            overdue = lapsed
         elif count < self._overdue.min_orders:
             overdue = 0
-        if count < self._due.min_orders:
-            due = 0
-        if not self._clock.even:
-            due, overdue = self._lasts(last_at, due), self._lasts(last_at, overdue)
         orders.overdue_at = last_at + overdue if overdue else 0
-        orders.due_at = last_at + due if due else 0
-
-    def _lasts(self, since: int, clock_ms: int) -> int:
-        """How many ms pass, as far as the clock is known, until so many of its own have; a day at the least."""
-        if not clock_ms:
-            return 0
-        clock = self._clock
-        return max(round(clock.when(clock.at(since) + clock_ms)) - since, FLOOR_MS)
+        orders.due_at = last_at + due if due and count >= self._due.min_orders else 0
 
     def forget(self, key: bytes) -> None:
         """The customer was erased."""
@@ -105,27 +98,28 @@ class Repurchase:
         self.unplanned.clear()
         if not waiting:
             return []
-        rhythm = rhythm_of(self._prior, [state_of(orders) for _, _, orders in waiting])
+        states = [state_of(orders) for _, _, orders in waiting]
+        last_at = np.array([orders.last_at for _, _, orders in waiting], dtype=np.float64)
         planned = []
-        dates = zip(self._dues(rhythm), self._overdues(rhythm, self._overdue), strict=True)
-        for (key, customer, orders), (due, overdue) in zip(waiting, dates, strict=True):
-            self._date(orders, due, overdue)
+        for (key, customer, orders), dates in zip(waiting, self._plan_of(states, last_at), strict=True):
+            self._date(orders, dates)
             planned.append((key, customer, self.wake(orders)))
         return planned
 
-    def _dues(self, rhythm: Rhythm) -> list[int]:
-        """Per customer: ms of the clock from the last order to `repurchase.due`; 0: never."""
-        rule = self._due
-        if not rule.enabled:
-            return [0] * len(rhythm)
-        return _days_to_ms(rhythm.expected(rule.within / DAY * self._clock.last_pace))
+    def _plan_of(self, states: Sequence[State], last_at: Floats) -> list[Planned]:
+        rhythm, clock = rhythm_of(self._prior, states), self._clock
+        due, never = self._due, np.full(len(states), np.inf)
+        dues = due_after(rhythm, clock, last_at, due.within) if due.enabled else never
+        overdues = self._silences(rhythm, last_at, self._overdue)
+        lapses, new = never.copy(), np.flatnonzero([state[0] == 0 for state in states])
+        if new.size:
+            lapses[new] = self._silences(rhythm.take(new), last_at[new], self._lapsed)
+        return list(zip(_whole(dues), _whole(overdues), _whole(lapses), strict=True))
 
-    def _overdues(self, rhythm: Rhythm, rule: RepurchaseOverdue | FirstPurchaseLapsed) -> list[int]:
-        """Per customer: ms of the clock from the last order to the rule's trigger; 0: never."""
+    def _silences(self, rhythm: Rhythm, last_at: Floats, rule: RepurchaseOverdue | FirstPurchaseLapsed) -> Floats:
         if not rule.enabled:
-            return [0] * len(rhythm)
-        horizon = rule.horizon / DAY * self._clock.last_pace
-        return _days_to_ms(rhythm.overdue(rule.window, horizon, rule.probability))
+            return np.full(len(rhythm), np.inf)
+        return silent_after(rhythm, self._clock, last_at, rule.window, rule.horizon, rule.probability)
 
     def fire(self, customer_id: str, customer: Customer, orders: Orders, due: int, live_from: int) -> None:
         """Tell what is due at `due`, but not of an imported customer what was due before `live_from`."""
@@ -173,8 +167,8 @@ class Repurchase:
             complete(told, self._prior, self._clock, self._version)
 
 
-def _days_to_ms(days: Floats) -> list[int]:
-    """Whole milliseconds, FLOOR_MS at the least; 0 where there is no such day."""
-    reached = np.isfinite(days)
-    ms = np.rint(np.maximum(np.where(reached, days, 0.0) * DAY, FLOOR_MS))
-    return [int(time) if known else 0 for time, known in zip(ms.tolist(), reached.tolist(), strict=True)]
+def _whole(ms: Floats) -> list[int]:
+    """Whole milliseconds, FLOOR_MS at the least; 0 for never."""
+    reached = np.isfinite(ms)
+    whole = np.rint(np.maximum(np.where(reached, ms, 0.0), FLOOR_MS))
+    return [int(time) if known else 0 for time, known in zip(whole.tolist(), reached.tolist(), strict=True)]

@@ -142,9 +142,10 @@ def _places(gaps: Occasions, prior: TimingPrior, clock: Clock, within: float) ->
 def _at(orders: Orders, prior: TimingPrior, clock: Clock, date: int, number: int) -> Silence:
     known = occasions_of(orders.before(date), clock).newest()
     ages = (clock.at(date) - clock.all_at(known.last_at)) / DAY
+    pace = clock.all_pace(date)
     ends = np.cumsum([len(block) for block in _blocks(known)])
     p = [
-        block.rhythm(prior).p_silent(ages[end - len(block) : end], HORIZON / DAY * clock.pace(date))
+        block.rhythm(prior).p_silent(ages[end - len(block) : end], HORIZON / DAY * pace)
         for block, end in zip(_blocks(known), ends, strict=True)
     ]
     after = orders.customer[(orders.at >= date) & (orders.at < date + HORIZON)]

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
-from agents.bend import bend_of
+from agents.bend import Bends, bend_of
 from agents.mixture import TINY, Extra, Floats, Mixture, first_fall, sum_classes
 from tables.orders import KEPT
 from tables.parameters import KNOTS, TimingPrior
@@ -40,7 +40,7 @@ class Rhythm:
     Gaps and ages that go in or come out are in days; `location` and `spread` are of ln(weeks).
     """
 
-    __slots__ = ("_bend", "_mixture", "location", "odds", "pi", "spread")
+    __slots__ = ("_bends", "_mixture", "location", "odds", "pi", "spread")
 
     def __init__(
         self,
@@ -50,11 +50,13 @@ class Rhythm:
         s2: ArrayLike,
         e1: ArrayLike | None = None,
         e2: ArrayLike | None = None,
+        unsure: float = 0.0,
     ) -> None:
         """`x`: number of gaps (0 after one order); `s1`, `s2`: sums of ln y and (ln y)^2, y in weeks; each (n,).
 
         `e1`, `e2`: the same sums in which each gap counts KEPT times as much as the one after it; without them every
-        gap counts alike. Orders of the same day count once, so that no gap is 0. Raises ValueError for shapes that
+        gap counts alike. Orders of the same day count once, so that no gap is 0. `unsure`: standard deviation that the
+        log of the open gap has on top, for paces of the clock that nobody knows yet. Raises ValueError for shapes that
         differ.
         """
         count, total, squares = (np.ascontiguousarray(values, dtype=np.float64) for values in (x, s1, s2))
@@ -81,10 +83,10 @@ class Rhythm:
         self.location: Floats = prior.mu0 + shift * prior.tau2 / denominator
         if any(prior.shift):
             self.location += np.interp(np.log1p(count), _LN_KNOTS, (0.0, *prior.shift))
-        self.spread: Floats = np.sqrt(prior.tau2 * variances / denominator + variances)
+        self.spread: Floats = np.sqrt(prior.tau2 * variances / denominator + variances + unsure * unsure)
         self.odds: Floats = prior.a / (prior.b + count)
         self._mixture = Mixture(self.pi, self.location, self.spread)
-        self._bend = bend_of(prior.bend)
+        self._bends = Bends(bend_of(prior.bend_first), bend_of(prior.bend), count == 0)
 
     def __len__(self) -> int:
         return int(self.odds.size)
@@ -105,7 +107,7 @@ class Rhythm:
             rows.take(kept, axis=1) for rows in (self.pi, self.location, self.spread)
         )
         part.odds = self.odds.take(kept)
-        part._mixture, part._bend = Mixture(part.pi, part.location, part.spread), self._bend
+        part._mixture, part._bends = Mixture(part.pi, part.location, part.spread), self._bends.take(kept)
         return part
 
     def p_alive(self, age_days: ArrayLike) -> Floats:
@@ -113,15 +115,15 @@ class Rhythm:
         survival = self.survival(age_days)
         return survival / (survival + self.odds)
 
-    def p_silent(self, age_days: ArrayLike, horizon_days: float) -> Floats:
+    def p_silent(self, age_days: ArrayLike, horizon_days: ArrayLike) -> Floats:
         """R_H: the chance that no order comes within the next `horizon_days`. (n,)."""
         age = np.maximum(np.asarray(age_days, dtype=np.float64), 0.0)
-        now, then = self.survival(age), self.survival(age + horizon_days)
+        now, then = self.survival(age), self.survival(age + np.asarray(horizon_days, dtype=np.float64))
         return (then + self.odds) / (now + self.odds)
 
     def share(self, age_days: ArrayLike, within_days: ArrayLike) -> Floats:
         """The share of such gaps that have closed by an age, of those that close within so many days. (n,)."""
-        now, then = (self._bend.of(self._mixture.mass(self._ln_weeks(days), 1)) for days in (age_days, within_days))
+        now, then = (self._bends.of(self._mixture.mass(self._ln_weeks(days), 1)) for days in (age_days, within_days))
         return now / np.maximum(then, TINY)
 
     def window(self, p: float) -> Floats:
@@ -131,39 +133,50 @@ class Rhythm:
         """
         return _days(self._ln_window(p))
 
-    def expected(self, within_days: float) -> Floats:
+    def expected(self, within_days: ArrayLike) -> Floats:
         """The median gap, days, given that it closes within `within_days`; never more than that. (n,)."""
-        if not within_days > 0:
-            raise ValueError(f"within_days must be positive, not {within_days}")
-        latest = self._ln_weeks(within_days)
+        within = np.asarray(within_days, dtype=np.float64)
+        if not (within > 0).all():
+            raise ValueError(f"within_days must be positive, not {within.min()}")
+        latest = self._ln_weeks(within)
         soon = self._mixture.mass(latest, 1)
-        target = self._bend.inverse(0.5 * self._bend.of(soon))
+        target = self._bends.inverse(0.5 * self._bends.of(soon))
         # Who cannot return that soon at any probability has no median: the latest date stands for it.
         late = soon < 2 * TINY
         found = self._mixture.quantile(np.clip(target, TINY, 1 - 1e-12), 1)
-        return np.where(late, within_days, np.minimum(_days(found), within_days))
+        return np.where(late, within, np.minimum(_days(found), within))
 
-    def overdue(self, window_p: float, horizon_days: float, probability: float, limit_days: float = 3650) -> Floats:
+    def overdue(
+        self,
+        window_p: float,
+        horizon_days: ArrayLike,
+        probability: float,
+        limit_days: float = 3650,
+        since_days: ArrayLike = 0.0,
+    ) -> Floats:
         """The first age D >= W_p, days, with R_H(D) >= `probability`; inf where that is beyond `limit_days`. (n,).
 
-        R_H may fall before it rises when the cycle is longer than the horizon, so the search goes upward from W_p.
-        The date is right to about 1e-6 of itself, so R_H there may miss the probability by as little: trust the date.
-        Raises ValueError unless 0 < window_p < 1, 0 < probability < 1 and horizon_days > 0.
+        R_H may fall before it rises when the cycle is longer than the horizon, so the search goes upward from W_p, or
+        from `since_days` where that is more. The date is right to about 1e-6 of itself, so R_H there may miss the
+        probability by as little: trust the date. Raises ValueError unless 0 < window_p < 1, 0 < probability < 1 and
+        horizon_days > 0.
         """
         if not 0 < probability < 1:
             raise ValueError(f"probability must lie between 0 and 1, not {probability}")
-        if not horizon_days > 0:
-            raise ValueError(f"horizon_days must be positive, not {horizon_days}")
-        found = _days(_silence(self._mixture, self.odds, self._ln_window(window_p), horizon_days / 7.0, probability))
+        horizon = np.empty(len(self))
+        horizon[:] = horizon_days
+        if not (horizon > 0).all():
+            raise ValueError(f"horizon_days must be positive, not {horizon.min()}")
+        start = np.maximum(self._ln_window(window_p), self._ln_weeks(since_days))
+        found = _days(_silence(self._mixture, self.odds, start, horizon / 7.0, probability))
         return np.where(found <= limit_days, found, np.inf)
 
     def _ln_window(self, p: float) -> Floats:
         if not 0 < p < 1:
             raise ValueError(f"p must lie between 0 and 1, not {p}")
-        if not self._bend.straight:
-            p = float(self._bend.inverse(np.array(p)))
+        u = self._bends.inverse(np.full(len(self), p))
         side = 1 if p <= 0.5 else -1  # the smaller side keeps the digits
-        return self._mixture.quantile(np.full(len(self), p if side > 0 else 1.0 - p), side)
+        return self._mixture.quantile(u if side > 0 else 1.0 - u, side)
 
     def _ln_weeks(self, days: ArrayLike) -> Floats:
         """Log of an age in weeks, one element per customer; younger than 0.1 s is as good as 0."""
@@ -181,8 +194,8 @@ def _days(ln_weeks: Floats) -> Floats:
     return 7.0 * np.exp(ln_weeks)
 
 
-def _silence(mixture: Mixture, odds: Floats, ln_window: Floats, horizon: float, probability: float) -> Floats:
-    """Log of the first age at or after the window, in weeks, where R_H reaches the probability."""
+def _silence(mixture: Mixture, odds: Floats, start: Floats, horizon: Floats, probability: float) -> Floats:
+    """Log of the first age at or after the start, in weeks, where R_H reaches the probability."""
     ln_odds = math.log((1.0 - probability) / probability)
     # R_H is at least o / (S + o): where that alone is enough, the search may end.
     z = -ndtri(np.clip(odds * ((1.0 - probability) / probability), TINY, 1.0 - 1e-16))
@@ -191,7 +204,7 @@ def _silence(mixture: Mixture, odds: Floats, ln_window: Floats, horizon: float, 
     def doubt(mixture: Mixture, u: Floats, extra: Extra) -> tuple[Floats, Floats]:
         """Log odds of an order within the horizon, less those asked for: falls through 0 when R_H is reached."""
         age = np.exp(u)
-        later = age + horizon
+        later = age + extra[1]
         now, now_density = mixture.mass_and_density(u, -1)
         then, then_density = mixture.mass_and_density(np.log(later), -1)
         then_density *= age / later
@@ -200,4 +213,4 @@ def _silence(mixture: Mixture, odds: Floats, ln_window: Floats, horizon: float, 
         slope = (then_density - now_density) / within + then_density / never
         return np.log(within / never) - ln_odds, slope
 
-    return first_fall(doubt, mixture, (odds,), start=ln_window, low=ln_window, high=np.maximum(enough, ln_window))
+    return first_fall(doubt, mixture, (odds, horizon), start=start, low=start, high=np.maximum(enough, start))

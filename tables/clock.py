@@ -54,17 +54,8 @@ class Clock:
         """Ms of the clock from one instant to a later one."""
         return float(after - before) if self.even else self.at(after) - self.at(before)
 
-    def pace(self, ms: int) -> float:
-        """Days of the clock that go by in a day, at an instant."""
-        return self._rates[bisect_right(self._since, ms)]
-
-    @property
-    def last_pace(self) -> float:
-        """The one that it keeps, as far as is known."""
-        return self._rates[-1]
-
     def all_pace(self, ms: ArrayLike) -> NDArray[np.float64]:
-        """`pace` at many instants."""
+        """Days of the clock that go by in a day, at each of many instants."""
         return self._array[2][np.searchsorted(self._array[0], np.asarray(ms), side="right")]
 
     def all_at(self, ms: ArrayLike) -> NDArray[np.float64]:

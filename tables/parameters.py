@@ -68,8 +68,12 @@ class TimingPrior(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     bend: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """From the model's chance u that a gap is over to the one that windows go by: logit(u) with a constant added, and
     its halves ln u and -ln(1 - u) multiplied by e to these powers. Zeros: the model's own."""
+    bend_first: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """The same of the gap after a customer's first order."""
     level: float = 0.0
     """Orders seen for each one that the model expects in a week, on the average; 0: the clock is not followed."""
+    unsure: float = 0.0
+    """Standard deviation that triggers add to the log gap, for paces of the clock that are not known yet."""
 
     def __post_init__(self) -> None:
         _location("mu0", self.mu0, 20)
@@ -86,7 +90,9 @@ class TimingPrior(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
             _location("shift", value, 5)
         if not 0 <= self.level <= 20:
             raise ParametersError(f"level is {self.level:g}; it must lie between 0 and 20")
-        for value in self.bend:
+        if not 0 <= self.unsure <= 3:
+            raise ParametersError(f"unsure is {self.unsure:g}; it must lie between 0 and 3")
+        for value in (*self.bend, *self.bend_first):
             _location("bend", value, 3)
         if not all(0.01 <= low < high <= 5 for low, high in pairwise((*self.sigmas, 5.0))):
             raise ParametersError("sigmas must lie between 0.01 and 5, each larger than the one before it")

@@ -25,8 +25,7 @@ def test_it_runs_at_its_paces(day: float) -> None:
     assert clock.between(BEGIN, at) / DAY == pytest.approx(plain(day), abs=1e-6)
     assert clock.all_at([at, BEGIN])[0] == clock.at(at)
     assert clock.all_when([clock.at(at)])[0] == clock.when(clock.at(at)) == pytest.approx(at, abs=1)
-    assert clock.last_pace == 0.25
-    assert clock.pace(at) == clock.all_pace([at])[0] == (0.5 if day < 10 else 2.0 if day < 12 else 0.25)
+    assert clock.all_pace([at])[0] == (0.5 if day < 10 else 2.0 if day < 12 else 0.25)
 
 
 def test_before_its_first_pace_it_runs_as_calendars_do() -> None:
@@ -34,7 +33,7 @@ def test_before_its_first_pace_it_runs_as_calendars_do() -> None:
     assert clock.between(BEGIN - 9 * DAY, BEGIN - 2 * DAY) == 7 * DAY
     assert clock.between(BEGIN - 9 * DAY, BEGIN + 2 * DAY) == 10 * DAY
     assert clock.all_when([clock.at(BEGIN - 5 * DAY)])[0] == BEGIN - 5 * DAY
-    assert clock.pace(BEGIN - 1) == 1.0
+    assert clock.all_pace([BEGIN - 1])[0] == 1.0
 
 
 def test_what_never_comes_stays_so() -> None:
@@ -44,7 +43,6 @@ def test_what_never_comes_stays_so() -> None:
 def test_without_paces_it_is_the_calendar() -> None:
     assert CALENDAR.between(5, 12) == 7
     assert CALENDAR.at(BEGIN) == CALENDAR.when(BEGIN) == BEGIN
-    assert CALENDAR.last_pace == 1.0
-    assert CALENDAR.pace(BEGIN) == 1.0
+    assert CALENDAR.all_pace([BEGIN])[0] == 1.0
     np.testing.assert_array_equal(CALENDAR.all_at([1, BEGIN]), [1, BEGIN])
     np.testing.assert_array_equal(CALENDAR.all_when([1.5, np.inf]), [1.5, np.inf])

@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 import numpy as np
 from msgspec import Struct
 
+from agents.absence import rhythm_of, state_of
 from agents.cart import Carts
 from agents.emitter import Emitter
+from agents.planning import due_after
 from agents.repurchase import FLOOR_MS, Repurchase
 from agents.rules import Rules
-from agents.timing import Rhythm
+from tables.clock import Clock
 from tables.customer import Customer
 from tables.orders import DAY, Orders
 from tables.parameters import Parameters
@@ -66,7 +68,8 @@ class Painter:
     def __init__(self, rules: Rules, parameters: Parameters) -> None:
         self._carts = Carts(rules, Emitter())
         self._prior = parameters.timing
-        self._within = rules.repurchase_due.within / DAY
+        self._clock = Clock(parameters.clock)
+        self._within = rules.repurchase_due.within
 
     def portraits(self, customers: Sequence[tuple[str, Customer]], now: int) -> list[Portrait]:
         """One of each customer, (id, state), at `now` (epoch ms). The timing model is asked once for all."""
@@ -102,10 +105,10 @@ class Painter:
     def _foretell(self, returning: Sequence[tuple[Portrait, Orders]], now: int) -> None:
         if not returning:
             return
-        gaps, s1, s2, last = np.array([(o.gaps, o.s1, o.s2, o.last_at) for _, o in returning], dtype=np.float64).T
-        rhythm = Rhythm(self._prior, gaps, s1, s2)
-        expected = np.rint(last + np.maximum(rhythm.expected(self._within), FLOOR_MS / DAY) * DAY)
-        alive = np.round(rhythm.p_alive((now - last) / DAY), 4)
+        last = np.array([orders.last_at for _, orders in returning], dtype=np.float64)
+        rhythm = rhythm_of(self._prior, [state_of(orders) for _, orders in returning])
+        expected = np.rint(last + np.maximum(due_after(rhythm, self._clock, last, self._within), FLOOR_MS))
+        alive = np.round(rhythm.p_alive((self._clock.at(now) - self._clock.all_at(last)) / DAY), 4)
         for (portrait, _), at, p in zip(returning, expected.tolist(), alive.tolist(), strict=True):
             portrait.expected_next_order_at, portrait.p_alive = _instant(at), p
 

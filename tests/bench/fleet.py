@@ -13,15 +13,15 @@ EVENTS = 50_000
 """A second, where every ninth event fires a trigger; 88,000 where few do."""
 RESTORED = 500_000
 """States read back a second."""
-RESIDENT = 1_500
-"""Bytes of memory for a customer, after a run; 566 after a start."""
-STATE = 370
+RESIDENT = 750
+"""Bytes of memory for a customer at the most, of ten million, while a load goes on; 670 after a start."""
+STATE = 550
 """Bytes of a packed state with its key."""
 EVENT = 215
 """Bytes of an event's value."""
-TRANSACTION = 0.0011
+TRANSACTION = 0.0006
 """CPU seconds of a worker for a transaction, however few events it holds (tests.bench.transactions)."""
-BROKERS_TRANSACTION = 0.0036
+BROKERS_TRANSACTION = 0.0011
 """The same of the brokers, all together."""
 PROCESS = 3.5
 """Seconds until a new process is in the group (streams/OPERATING.md)."""

@@ -45,18 +45,18 @@ def test_the_page_has_the_figures_and_sizes() -> None:
 
 def test_what_is_said_of_a_hundred_millions() -> None:
     fleet = fleet_for(Shop(1e8))
-    assert binding(fleet) == "memory"
+    assert binding(fleet) == "memory, time to start"
     assert f"reads back its states first, for {fleet.customers_of_number / RESTORED:.0f} seconds here" in PAGE
-    assert 20e6 < fleet.shop.memory / RESIDENT < 22e6
+    assert 40e6 < fleet.shop.memory / RESIDENT < 44e6
 
 
 def test_what_is_said_of_the_largest_size() -> None:
     fleet = fleet_for(Shop(SIZES[-1]))
     assert f": {fleet.partitions} of them at 10^9 customers" in PAGE
     assert f" {fleet.brokers:.0f} processors of\n  the brokers" in PAGE
-    assert binding(fleet) == "memory"
-    assert 50 <= fleet.workers <= 500, "the group that is simulated is as large"
-    assert (NUMBERS, WORKERS) == (200, 50)
+    assert binding(fleet) == "time to start"
+    assert fleet.workers <= WORKERS, "the group that is simulated is as large"
+    assert fleet.partitions <= NUMBERS
 
 
 @given(_SHOPS)
@@ -99,8 +99,8 @@ def test_a_killed_worker_is_taken_over_by_several() -> None:
 
 
 def test_the_command() -> None:
-    done = CliRunner().invoke(sizing, ["--customers", "1e8", "--memory", "64"])
+    done = CliRunner().invoke(sizing, ["--customers", "1e8", "--memory", "16"])
     assert done.exit_code == 0
     (workers,) = re.findall(r"\*\*workers\*\*.*\*\*(\d+)\*\*", done.output)
-    assert int(workers) == fleet_for(Shop(1e8, memory=64 * GB)).workers < fleet_for(Shop(1e8)).workers
+    assert int(workers) == fleet_for(Shop(1e8, memory=16 * GB)).workers > fleet_for(Shop(1e8)).workers
     assert CliRunner().invoke(sizing, []).output.strip() == "\n".join(sizes_table([Shop(count) for count in SIZES]))

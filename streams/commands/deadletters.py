@@ -125,7 +125,7 @@ def replay(
 
 def _partitions(settings: Settings) -> dict[str, int]:
     """Of each topic that there is."""
-    from streams.topics import BrokerError, look  # noqa: PLC0415 - kafka takes its time
+    from streams.brokers.topics import BrokerError, look  # noqa: PLC0415 - kafka takes its time
 
     try:
         found = look(settings).found
@@ -148,8 +148,8 @@ def _run(work: Coroutine[Any, Any, T], settings: Settings, advice: str = "run it
     """What it comes to; its errors as one line."""
     from aiokafka.errors import KafkaError  # noqa: PLC0415 - it takes its time
 
+    from streams.brokers.refusals import refusal  # noqa: PLC0415 - as above
     from streams.errors import FencedError, StopError  # noqa: PLC0415 - as above
-    from streams.refusals import refusal  # noqa: PLC0415 - as above
 
     try:
         return asyncio.run(work)

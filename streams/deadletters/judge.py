@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from streams.deadletters.letter import FOREIGN, Letter
-from streams.decode import RejectedError, decoder
-from streams.logformat import harmless
+from streams.flow.decode import RejectedError, decoder
 from streams.settings import Settings
+from streams.watch.logformat import harmless
 from tables.events import SOURCES
 
 NO_PLACE = "no_place"

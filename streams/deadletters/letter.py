@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from streams.decode import KINDS, kind_of
-from streams.messages import Headers
-from streams.ports import Row
+from streams.delivery.ports import Row
+from streams.flow.decode import KINDS, kind_of
+from streams.flow.messages import Headers
 
 OURS = "offbeat_"
 """How the headers begin that a letter has besides the original ones."""
@@ -71,7 +71,7 @@ class _Told(msgspec.Struct):
 
 
 def read(number: int, record: Any) -> Letter | Receipt:
-    """A record of partition `number` of the topic, as aiokafka's parser leaves it (see `streams.records`).
+    """A record of partition `number` of the topic, as aiokafka's parser leaves it (see `streams.delivery.records`).
 
     Of headers of the same name the last one counts: a worker adds its own behind those of the producer.
     """

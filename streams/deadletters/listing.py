@@ -4,7 +4,7 @@ from collections import Counter, deque
 from typing import Any
 
 from streams.deadletters.letter import Letter, moment
-from streams.logformat import harmless
+from streams.watch.logformat import harmless
 
 MOST_GROUPS = 10_000
 """Beyond so many, what comes from yet another place is counted under ELSEWHERE: headers may hold anything."""

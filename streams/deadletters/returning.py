@@ -13,9 +13,9 @@ from typing import Any
 from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaConnectionError, KafkaError, ProducerFenced
 
 from streams.deadletters.letter import Letter, receipt_row
+from streams.delivery.ports import STEP_SECONDS, Row
+from streams.delivery.producing import Producing, Sent
 from streams.errors import FencedError
-from streams.ports import STEP_SECONDS, Row
-from streams.producing import Producing, Sent
 from streams.settings import Settings
 
 CHUNK, CHUNK_BYTES = 500, 4 << 20

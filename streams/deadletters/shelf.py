@@ -9,8 +9,8 @@ from typing import Any, Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.deadletters.letter import Letter, Receipt, SentBack, read
+from streams.delivery.records import as_parsed
 from streams.errors import StopError
-from streams.records import as_parsed
 from streams.settings import Settings
 
 PATIENCE = 60.0

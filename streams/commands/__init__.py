@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backtest": ("streams.commands.backtest:command", "The same rules over a log, without Kafka."),
     "rules": ("streams.commands.rules:rules", "Show, check and compare the rules."),
     "topics": ("streams.commands.topics:topics", "Create, check and grow the topics."),
+    "dead-letters": ("streams.commands.deadletters:deadletters", "What was not understood; send it back after a fix."),
     "views": ("streams.commands.views:views", "Write the views in Redis anew."),
     "doctor": ("streams.commands.doctor:doctor", "Check everything around the worker, and say what to do."),
 }

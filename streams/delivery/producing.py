@@ -11,7 +11,15 @@ from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import InvalidProducerEpoch, MessageSizeTooLargeError, ProducerClosed, ProducerFenced
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    KafkaError,
+    MessageSizeTooLargeError,
+    NodeNotReadyError,
+    ProducerClosed,
+    ProducerFenced,
+)
+from aiokafka.protocol.transaction import EndTxnRequest
 
 from streams.delivery.ports import STEP_SECONDS, Row
 from streams.errors import FencedError
@@ -56,6 +64,8 @@ class Producing:
         self._partitions = partitions
         self._options = options
         self._producer: AIOKafkaProducer | None = None
+        self._unanswered = False
+        """The end of a transaction was not answered at once: its producer must not begin another one."""
 
     @property
     def producer(self) -> AIOKafkaProducer:
@@ -106,6 +116,24 @@ class Producing:
         if count:
             sent.append(await self._send_batch(topic, partition, batch, count, last))
         return sent
+
+    def _watch_ends(self, client: Any) -> None:
+        """Aiokafka asks again when it gets no answer to the end of a transaction.
+
+        The first request may still be on its way, and would end the next transaction of this epoch halfway.
+        """
+        send = client.send
+
+        async def watched(node: int, request: Any, **options: Any) -> Any:
+            try:
+                return await send(node, request, **options)
+            except NodeNotReadyError:  # nothing was sent
+                raise
+            except KafkaError:
+                self._unanswered |= isinstance(request, EndTxnRequest)
+                raise
+
+        client.send = watched
 
     def _new_batch(self) -> tuple[Any, Callable[..., Any], int]:
         """A batch, how to append to its buffer (four times as fast as by its own `append`), and its length."""

@@ -8,7 +8,6 @@ before their mark. Whatever is written again after a crash is written with the s
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.errors import (
@@ -16,10 +15,8 @@ from aiokafka.errors import (
     InvalidProducerEpoch,
     KafkaConnectionError,
     KafkaError,
-    NodeNotReadyError,
     ProducerFenced,
 )
-from aiokafka.protocol.transaction import EndTxnRequest
 
 from streams.delivery.ports import STEP_SECONDS, Row, Writer
 from streams.delivery.producing import Producing, Sent
@@ -48,7 +45,6 @@ class TransactionalWriter(Producing):
             transactional_id=settings.transactional_id(number),
             transaction_timeout_ms=TRANSACTION_MS,
         )
-        self._unanswered = False
         self._untold: dict[str, int] = {}
         """By topic: how far batches are durable that have not carried their offsets."""
         self._tell_at = 0.0
@@ -57,24 +53,6 @@ class TransactionalWriter(Producing):
         self._unanswered, self._untold, self._tell_at = False, {}, 0.0
         await super().open()
         self._watch_ends(self.producer.client)
-
-    def _watch_ends(self, client: Any) -> None:
-        """Aiokafka asks again when it gets no answer to the end of a transaction.
-
-        The first request may still be on its way, and would end the next transaction of this epoch halfway.
-        """
-        send = client.send
-
-        async def watched(node: int, request: Any, **options: Any) -> Any:
-            try:
-                return await send(node, request, **options)
-            except NodeNotReadyError:  # nothing was sent
-                raise
-            except KafkaError:
-                self._unanswered |= isinstance(request, EndTxnRequest)
-                raise
-
-        client.send = watched
 
     async def write(self, states: Iterable[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int]) -> None:
         try:

@@ -125,6 +125,24 @@ def _reason(source: str, value: bytes | None, exc: Exception) -> tuple[str, str]
             return f"not JSON: {exc}", "not_json"
 
 
+def kind_of(reason: str) -> str:
+    """The kind of a rejection by its message, which is all that a dead letter tells; one of KINDS."""
+    return next((kind for beginning, kind in _BEGINNINGS.items() if reason.startswith(beginning)), "bad_field")
+
+
+_BEGINNINGS = {
+    "no value (": "empty",
+    "empty value": "empty",
+    "not UTF-8": "not_utf8",
+    "not JSON": "not_json",
+    "nested too deeply": "too_deep",
+    "unknown type for ": "unknown_type",
+    "occurred_at ": "bad_time",
+    "the key ": "wrong_key",
+}
+"""Of messages; those of msgspec about a field begin with none of them."""
+
+
 def show(text: bytes | str | None) -> str:
     """As people can read it in a line, whatever it holds and however long it is."""
     shown = repr(text)

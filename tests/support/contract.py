@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streams.flow.decode import KINDS, RejectedError, decoder
+from streams.flow.decode import KINDS, RejectedError, decoder, kind_of
 from tables.events import CARTS, CUSTOMERS, PURCHASES, AnyEvent, TimeMark
 
 WALL = 1_750_000_000_000
@@ -83,6 +83,7 @@ def refused(source: str, value: bytes | None, key: bytes | None = b"ann") -> tup
     assert caught.value.kind in KINDS
     assert str(caught.value)
     assert len(str(caught.value)) <= 300
+    assert kind_of(str(caught.value)) == caught.value.kind
     return caught.value.kind, str(caught.value)
 
 

@@ -8,10 +8,12 @@ import pytest
 from kafka import KafkaConsumer
 
 from streams.access.security import Security
+from streams.flow.merge import Rejected
+from streams.flow.messages import MessageWriter
 from tests.support.invented import invented
 from tests.support.oracle import assert_equal, pure
 from tests.support.secured import SecuredKafka, write_token
-from tests.support.topics_io import event, now, produce
+from tests.support.topics_io import Send, event, now, produce
 from tests.support.workers import Deployment, Worker, deploy, offbeat, rules_of_a_minute, running
 from tests.test_docs import rows_of, text_of
 
@@ -90,6 +92,24 @@ def test_topics_are_made_by_the_listed_rules(secured_kafka: SecuredKafka, tmp_pa
     made = offbeat("topics", "create", environ=environ)
     assert made.returncode == 0, made.stderr
     assert made.stdout.count("made-by-rules.") >= 11
+
+
+def test_dead_letters_are_listed_and_sent_back_by_the_listed_rules(secured_kafka: SecuredKafka, tmp_path: Path) -> None:
+    to = deploy(secured_kafka, partitions="1")
+    good = event(to.topic("carts"), "c", now() - 1000, "product.viewed", product_id="p")
+    letter = MessageWriter(to.settings).dead_letter(
+        Rejected(good.key, good.value, (), "", "not JSON"), good.topic, 0, 0
+    )
+    produce(secured_kafka, [Send(letter.topic, letter.key, letter.value, 0, tuple(letter.headers))])
+    who = "dead-letters list"
+    done = offbeat(*who.split(), environ=enter(secured_kafka, to, listed(who), tmp_path, "list"))
+    assert (done.returncode, done.stdout.split()[:3]) == (0, ["not_json", f"{good.topic}[0]", "1"]), done.stderr
+    who = "dead-letters replay"
+    rules = listed(who)
+    done = offbeat(*who.split(), "--yes", environ=enter(secured_kafka, to, rules[:-1], tmp_path, "less"))
+    assert (done.returncode, "write with transactional ids that begin with" in done.stderr) == (1, True), done.stderr
+    done = offbeat(*who.split(), "--yes", environ=enter(secured_kafka, to, rules, tmp_path, "replay"))
+    assert (done.returncode, done.stdout) == (0, "sent 1 back, 0 stay\n"), done.stderr
 
 
 def test_doctor_sees_nothing_wrong_with_what_the_page_says(

@@ -16,7 +16,16 @@ pytestmark = pytest.mark.usefixtures("own_directory")
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["rules"], ["rules", "show"], ["rules", "check"], ["topics"], ["topics", "create"]]
+    "arguments",
+    [
+        [],
+        ["rules"],
+        ["rules", "show"],
+        ["rules", "check"],
+        ["topics"],
+        ["topics", "create"],
+        ["dead-letters", "replay"],
+    ],
 )
 def test_every_command_has_help(arguments: list[str]) -> None:
     result = CliRunner().invoke(offbeat, [*arguments, "--help"])

@@ -151,6 +151,7 @@ class _Reader:
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
+                "auto.offset.reset": "error",  # what was deleted unread is not to be passed over
                 "fetch.wait.max.ms": 100,
                 "log_level": 0,
             }
@@ -168,6 +169,8 @@ class _Reader:
                 self._take(message)
             elif error.code() == KafkaError._PARTITION_EOF:  # beyond records of transactions, too
                 self._reached[message.topic(), message.partition()] = message.offset()
+            elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+                raise RuntimeError(f"messages were deleted before they were compared; give a lower --rate: {error}")
         return found
 
     def read_to_ends(self) -> None:

@@ -5,6 +5,7 @@ needs no more memory.
 """
 
 import multiprocessing
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -103,6 +104,7 @@ def _judge(brokers: str, settings: Settings, shop: Shop, sent: Any, judged: Any,
     ledger = Ledger()
     reader = _Reader(brokers, settings, ledger)
     message = MessageWriter(settings).decision
+    soak = multiprocessing.parent_process()
 
     def lines() -> Iterator[LogLine]:
         for number, line in enumerate(shop.lines()):
@@ -112,6 +114,8 @@ def _judge(brokers: str, settings: Settings, shop: Shop, sent: Any, judged: Any,
             while number >= sent.value:
                 if over.is_set():
                     return
+                if soak is None or not soak.is_alive():
+                    sys.exit(1)  # nobody is left to be told
                 reader.read(0.05)
             yield line
 

@@ -18,9 +18,9 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from streams.brokers.topics import admin
+from streams.delivery.writer import TRANSACTION_MS
 from streams.logs import read_log
-from streams.topics import admin
-from streams.writer import TRANSACTION_MS
 from tests.chaos.feed import Portion, portions
 from tests.chaos.world import World
 from tests.support.brokers import ApacheKafka

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from streams.embedded import BrokerStartError
+from streams.brokers.embedded import BrokerStartError
 from tests.chaos.world import plain_world
 from tests.soak.capacity import measure
 from tests.soak.report import as_json, failures, table

@@ -16,9 +16,9 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartiti
 
 from agents.decisions import Decision
 from agents.rules import Rules
-from streams.changelog import MARK
+from streams.delivery.changelog import MARK
+from streams.flow.messages import MessageWriter
 from streams.logs import LogLine
-from streams.messages import MessageWriter
 from streams.settings import Settings
 from tables.customer import Customer, unpack
 from tests.soak.ledger import Ledger

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test bench sim chaos lint dashboards lock sbom audit clean
+.PHONY: help setup demo test bench sim chaos soak lint dashboards lock sbom audit clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -33,6 +33,9 @@ sim: setup ## delivery under seeded faults in virtual time: make sim SEEDS=20000
 
 chaos: setup ## N faults (100) by SEED (1) on Apache Kafka, and what they did; Ctrl-C ends it with the table so far
 	@$(BIN)/python -m tests.chaos --faults $(or $(N),100) --seed $(or $(SEED),1) --json chaos.json
+
+soak: setup ## load on Apache Kafka for MINUTES (60) with restarts of everything: memory, lag, exactness
+	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),60) --json soak.json
 
 dashboards: setup ## write deploy/grafana/dashboards from deploy/grafana/boards
 	@cd deploy/grafana && ../../$(BIN)/python -m boards

@@ -24,7 +24,6 @@ from tests.chaos.slot import Slot
 from tests.chaos.watch import Pause, Watch
 from tests.chaos.world import World, make_world
 
-_READY_SECONDS = 90.0
 _APART_SECONDS = 1.5
 """The load alone, before the first worker is replaced and after each."""
 
@@ -65,7 +64,7 @@ def roll(
     def act(watch: Watch, feed: Feed) -> list[Done]:
         nonlocal lasted
         feed.go(flow.history / flow.events, 0)
-        _wait_until_ready(world, world.slots)
+        world.wait_until_ready(world.slots)
         wait_until_well(world, watch)
         feed.go(1, flow.seconds)
         world.rest(_APART_SECONDS)
@@ -81,20 +80,11 @@ def _replace(world: World, slot: Slot, say: Callable[[str], None]) -> Done:
     done = Done(Fault("worker-replaced", None, 0.0, slot.number, None, 0.0), time.monotonic())
     slot.stop(back=0.0)
     ended = time.monotonic()
-    _wait_until_ready(world, [slot])
+    world.wait_until_ready([slot])
     ready = time.monotonic()
     say(f"worker {slot.number}: ended after {ended - done.began:.1f} s, successor ready {ready - ended:.1f} s later")
     world.rest(_APART_SECONDS)
     return done
-
-
-def _wait_until_ready(world: World, slots: Sequence[Slot]) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
-    world.rest(0)
-    while not all(slot.ready for slot in slots):
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"not all of the workers {[slot.number for slot in slots]} got ready")
-        world.rest(0.05)
 
 
 def table(pauses: Sequence[Pause], done: Sequence[Done], partitions: int) -> list[str]:

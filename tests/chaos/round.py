@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from streams.logs import read_log
 from tests.chaos.faults import commit_fault
@@ -23,6 +24,22 @@ _WELL_SECONDS = 120.0
 _QUIET_SECONDS = 180.0
 _BEYOND_SECONDS = 4.0
 """The load goes on after a fault, so that what it stops is seen."""
+
+
+class Behind(Protocol):
+    """Who knows how far the workers are."""
+
+    @property
+    def behind(self) -> list[int]:
+        """The partition numbers that have something to do."""
+
+
+class Sent(Protocol):
+    """Who sends the load."""
+
+    @property
+    def done(self) -> bool:
+        """Whether all of it has been acknowledged."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +135,7 @@ def stage(
     settings = {"partitions": str(load.partitions), "session_timeout": f"{session:g}s", "delivery": load.delivery}
     with world.deployment(**settings) as to:
         expected = pure(log, to)
-        rows = portions(read_log(log).lines(), to.settings, _PORTION)
+        rows = list(portions(read_log(log).lines(), to.settings, _PORTION))
         with (
             Watch(world.kafka.address, to.settings) as watch,
             Feed(world.kafka.address, rows, watch.due) as feed,
@@ -127,7 +144,7 @@ def stage(
             done = act(watch, feed)
             world.mend()
             feed.finish()
-            stuck = _wait_for_quiet(world, watch, feed, to)
+            stuck = wait_for_quiet(world, watch, feed, to)
             starts = sum(slot.starts for slot in world.slots)
             pauses = watch.pauses
         attribute(pauses, done)
@@ -159,7 +176,7 @@ def wait_until_well(world: World, watch: Watch) -> list[int]:
     return behind
 
 
-def _wait_for_quiet(world: World, watch: Watch, feed: Feed, to: Deployment) -> list[int]:
+def wait_for_quiet(world: World, watch: Behind, feed: Sent, to: Deployment) -> list[int]:
     """Return when all has been sent and worked off; else the partition numbers that have not, after a long time."""
     numbers = {str(number) for number in range(to.settings.partitions)}
     deadline = time.monotonic() + _QUIET_SECONDS

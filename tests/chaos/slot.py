@@ -114,6 +114,11 @@ class Slot:
     # -- what it says
 
     @property
+    def pid(self) -> int | None:
+        """Of its process; None when it does not run."""
+        return self._worker.process.pid if self._worker is not None else None
+
+    @property
     def ready(self) -> bool:
         """Whether it runs, and has had all of its partitions."""
         return self._worker is not None and READY in self._worker.output.splitlines()

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.xdist_group("chaos")
 def load(to: Deployment, folder: Path) -> tuple[Expected, list[Portion]]:
     """What a log should come to, and the log in portions."""
     log = invented(folder / "log.jsonl", 1, events=1500)
-    return pure(log, to), portions(read_log(log).lines(), to.settings, 50)
+    return pure(log, to), list(portions(read_log(log).lines(), to.settings, 50))
 
 
 def send(kafka: ApacheKafka, rows: list[Portion]) -> None:

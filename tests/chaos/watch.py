@@ -63,8 +63,8 @@ class Pauses:
         return [partition for partition, since in enumerate(self._since) if since is not None]
 
 
-class Watch(Background):
-    """Follows the changelog in a thread of its own. `with Watch(...) as watch:`.
+class Marks(Background):
+    """Follows the changelog's marks in a thread of its own, and tells `_taken`, in that thread.
 
     :param brokers: where it reads: not through a network that is to be spoiled
     """
@@ -72,8 +72,6 @@ class Watch(Background):
     def __init__(self, brokers: str, settings: Settings) -> None:
         super().__init__("watch")
         self._settings = settings
-        self._pauses = Pauses(settings.partitions)
-        self._lock = threading.Lock()
         self._consumer = Consumer(
             {
                 "bootstrap.servers": brokers,
@@ -88,6 +86,29 @@ class Watch(Background):
         )
         numbers = range(settings.partitions)
         self._consumer.assign([TopicPartition(settings.changelog, n, OFFSET_BEGINNING) for n in numbers])
+
+    def _taken(self, partition: int, offsets: Mapping[str, int], now: float) -> None:
+        """The partition number's durable positions."""
+        raise NotImplementedError
+
+    def _run(self) -> None:
+        topics = dict(zip(SOURCES, self._settings.sources, strict=True))
+        while not self._stopped.is_set():
+            for message in self._consumer.consume(500, timeout=0.05):
+                if message.error() is None and message.key() == MARK:
+                    positions = decode_mark(message.value()).positions
+                    taken = {topics[source]: position.offset for source, position in positions.items()}
+                    self._taken(message.partition(), taken, time.monotonic())
+        self._consumer.close()
+
+
+class Watch(Marks):
+    """What pauses there are. `with Watch(...) as watch:`; parameters as for `Marks`."""
+
+    def __init__(self, brokers: str, settings: Settings) -> None:
+        super().__init__(brokers, settings)
+        self._pauses = Pauses(settings.partitions)
+        self._lock = threading.Lock()
 
     def due(self, ends: Mapping[Place, int]) -> None:
         """See `Pauses.due`. Callable from any thread."""
@@ -106,13 +127,6 @@ class Watch(Background):
         with self._lock:
             return self._pauses.found.copy()
 
-    def _run(self) -> None:
-        topics = dict(zip(SOURCES, self._settings.sources, strict=True))
-        while not self._stopped.is_set():
-            for message in self._consumer.consume(500, timeout=0.05):
-                if message.error() is None and message.key() == MARK:
-                    positions = decode_mark(message.value()).positions
-                    taken = {topics[source]: position.offset for source, position in positions.items()}
-                    with self._lock:
-                        self._pauses.taken(message.partition(), taken, time.monotonic())
-        self._consumer.close()
+    def _taken(self, partition: int, offsets: Mapping[str, int], now: float) -> None:
+        with self._lock:
+            self._pauses.taken(partition, offsets, now)

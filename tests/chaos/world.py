@@ -1,8 +1,8 @@
 """Brokers, a network that can be spoiled, and workers: all that faults happen to."""
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
@@ -15,6 +15,7 @@ from tests.support.proxy import Link, Proxy
 from tests.support.workers import Deployment, deploy
 
 _HEAP = "300m"
+_READY_SECONDS = 90.0
 _PROPERTIES = {
     "group.min.session.timeout.ms": "1000",
     "num.network.threads": "1",
@@ -25,20 +26,17 @@ _PROPERTIES = {
 
 
 class World:
-    """Brokers, and links to each of them for each worker: a worker knows the brokers by its links alone."""
+    """Brokers, and links to each of them for each worker: a worker knows the brokers by its links alone, if any."""
 
-    def __init__(self, kafka: ApacheKafka, links: list[list[Link]], folder: Path) -> None:
+    def __init__(self, kafka: ApacheKafka, workers: int, links: list[list[Link]], folder: Path) -> None:
         self.kafka = kafka
+        self.workers = workers
         self.links = links
-        """By worker, then by broker."""
+        """By worker, then by broker; empty: there is nothing between them."""
         self.slots: list[Slot] = []
         self.odd_ends: list[OddEnd] = []
         self.folder = folder
         """Where workers' clocks are, and what they say."""
-
-    @property
-    def workers(self) -> int:
-        return len(self.links)
 
     def rest(self, seconds: float) -> None:
         """Let time pass, and start again what has ended."""
@@ -50,6 +48,15 @@ class World:
             if left <= 0:
                 return
             time.sleep(min(0.02, left))
+
+    def wait_until_ready(self, slots: Sequence[Slot]) -> None:
+        """Return when each has had all of its partitions since its start. Raises RuntimeError when one does not."""
+        deadline = time.monotonic() + _READY_SECONDS
+        self.rest(0)
+        while not all(slot.ready for slot in slots):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"not all of the workers {[slot.number for slot in slots]} got ready")
+            self.rest(0.05)
 
     def mend(self) -> None:
         """Start the brokers that do not run, again if one ends at once. Raises BrokerStartError."""
@@ -76,9 +83,10 @@ class World:
     def running(self, environ: Mapping[str, str]) -> Iterator[None]:
         """All workers, kept running; at the end they must stop in order. `odd_ends` begins anew."""
         self.odd_ends.clear()
-        for number, links in enumerate(self.links):
+        for number in range(self.workers):
+            links = self.links[number] if self.links else []
             brokers = ",".join(f"127.0.0.1:{link.port}" for link in links)
-            told = {**environ, "OFFBEAT_BROKERS": brokers}
+            told = {**environ, "OFFBEAT_BROKERS": brokers or self.kafka.address}
             self.slots.append(Slot(number, told, self.folder, self.odd_ends.append))
         try:
             yield
@@ -90,9 +98,8 @@ class World:
 
 @contextmanager
 def make_world(folder: Path, *, workers: int = 3, brokers: int = 3) -> Iterator[World]:
-    """A world without workers yet. Raises BrokerStartError."""
-    with ExitStack() as stack:
-        proxy = stack.enter_context(Proxy())
+    """A world without workers yet, with a network that can be spoiled. Raises BrokerStartError."""
+    with Proxy() as proxy:
         links = [[proxy.link(free_port()) for _ in range(brokers)] for _ in range(workers)]
         listeners = [
             [
@@ -101,5 +108,12 @@ def make_world(folder: Path, *, workers: int = 3, brokers: int = 3) -> Iterator[
             ]
             for broker in range(brokers)
         ]
-        kafka = stack.enter_context(ApacheKafka(properties=_PROPERTIES, nodes=brokers, listeners=listeners, heap=_HEAP))
-        yield World(kafka, links, folder)
+        with ApacheKafka(properties=_PROPERTIES, nodes=brokers, listeners=listeners, heap=_HEAP) as kafka:
+            yield World(kafka, workers, links, folder)
+
+
+@contextmanager
+def plain_world(folder: Path, *, workers: int, brokers: int, properties: Mapping[str, str]) -> Iterator[World]:
+    """The same with nothing between workers and brokers; with further properties of these. Raises BrokerStartError."""
+    with ApacheKafka(properties={**_PROPERTIES, **properties}, nodes=brokers, heap=_HEAP) as kafka:
+        yield World(kafka, workers, [], folder)

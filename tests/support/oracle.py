@@ -1,7 +1,7 @@
 """What should come out: the pure core over a log, as messages and states, to be compared with a worker's."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -57,9 +57,10 @@ class _Decided:
     events: int
 
 
-@cache
-def _decided(log: Path, rules: Path | None) -> _Decided:
-    decisions: list[Decision] = []
+def follow(
+    lines: Iterable[LogLine], rules: Rules, emit: Callable[[Decision], None]
+) -> tuple[module.Tally, dict[bytes, Customer]]:
+    """The pure core over the lines as they come: `emit` gets each decision; the customers are as `states` has them."""
     cores: list[Core] = []
 
     def core(*args: Any, **kwargs: Any) -> Core:
@@ -67,15 +68,16 @@ def _decided(log: Path, rules: Path | None) -> _Decided:
         return cores[-1]
 
     with patch.object(module, "Core", core):
-        tally = module.backtest(
-            read_log(log).lines(),
-            load_rules(rules) if rules else Rules(),
-            BUILTIN,
-            wall=WallClock().now(),
-            emit=decisions.append,
-        )
+        tally = module.backtest(lines, rules, BUILTIN, wall=WallClock().now(), emit=emit)
     found = {key: cores[0].states.read(key) for key in cores[0].states}
-    return _Decided(decisions, comparable({key: state for key, state in found.items() if state}), tally.events)
+    return tally, comparable({key: state for key, state in found.items() if state})
+
+
+@cache
+def _decided(log: Path, rules: Path | None) -> _Decided:
+    decisions: list[Decision] = []
+    tally, customers = follow(read_log(log).lines(), load_rules(rules) if rules else Rules(), decisions.append)
+    return _Decided(decisions, customers, tally.events)
 
 
 def pure(log: Path, to: Deployment) -> Expected:

@@ -8,7 +8,8 @@ from agents.scoring import HORIZON, Trial
 from tables.clock import CALENDAR
 from tables.orders import DAY, WEEK
 from tables.parameters import BUILTIN
-from tests.bench.following import Ran, first_day, follow, waits
+from tests.bench.following import follow, waits
+from tests.bench.livepace import Ran, first_day
 from tests.support.population import log_of
 
 LOG = log_of("seasonal", 5, customers=500)

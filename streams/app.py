@@ -9,21 +9,21 @@ import faust
 from agents.binding import bind
 from agents.core import Core
 from agents.rules import Rules
-from streams.assignor import WholeAssignor
-from streams.changelog import read_changelog
+from streams.brokers.retention import retentions
+from streams.brokers.topicplan import Found
 from streams.clock import Clock
-from streams.flood import FloodGuard
-from streams.holdings import Holdings
-from streams.metrics import Metrics
-from streams.partition import Partition
-from streams.ports import Fatal, Means, Views
-from streams.recovery import CustomersTable, TableManager
-from streams.retention import retentions
+from streams.delivery.changelog import read_changelog
+from streams.delivery.holdings import Holdings
+from streams.delivery.partition import Partition
+from streams.delivery.ports import Fatal, Means, Views
+from streams.delivery.writer import make_writer
+from streams.flow.flood import FloodGuard
+from streams.group.assignor import WholeAssignor
+from streams.group.recovery import CustomersTable, TableManager
+from streams.group.transport import URL_SCHEME
 from streams.settings import Settings
-from streams.status import Status
-from streams.topicplan import Found
-from streams.transport import URL_SCHEME
-from streams.writer import make_writer
+from streams.watch.metrics import Metrics
+from streams.watch.status import Status
 from tables.events import SOURCES
 from tables.parameters import Parameters
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from agents.core import Core
 from agents.decisions import Cancellation, Decision
 from agents.rules import Rules
-from streams.decode import RejectedError, decoder
+from streams.flow.decode import RejectedError, decoder
 from streams.logs import LogLine, Rejected
 from tables.customer import NEVER
 from tables.events import SOURCES, TimeMark

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from agents.rules import RulesError, load_rules
+from streams.brokers.stuck import stuck_transactions
+from streams.brokers.topics import BrokerError, admin, check, members, unreachable
+from streams.brokers.transactions import clock, transactions
 from streams.settingkinds import split_address
 from streams.settings import Settings, SettingsError
-from streams.stuck import stuck_transactions
-from streams.topics import BrokerError, admin, check, members, unreachable
-from streams.transactions import clock, transactions
 from streams.views.store import ADVICE, ViewError, ViewStore
 from tables.parameters import ParametersError, load_parameters
 

@@ -15,8 +15,8 @@ from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.group import LeaveGroupRequest
 
-from streams.logformat import last_words
 from streams.settings import Settings
+from streams.watch.logformat import last_words
 
 LEAVE_SECONDS = 1.0
 """The group is not waited for any longer."""

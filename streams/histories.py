@@ -11,7 +11,7 @@ import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from agents.histories import Ints, Mask, Orders, orders_of
-from streams.decode import RejectedError, decoder
+from streams.flow.decode import RejectedError, decoder
 from streams.logs import LogLine
 from tables.events import CUSTOMERS, PURCHASES, CustomerErased, OrderCompleted
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from agents.kinds import Kind, read, settable
 from agents.tomlfile import TomlError, TomlFile
-from streams.security import Security, SettingsError
+from streams.access.security import Security, SettingsError
 from streams.settingkinds import Secret, from_text
 from streams.settings import Settings, Topics, Views
 

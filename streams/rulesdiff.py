@@ -20,7 +20,7 @@ from agents.decisions import Decision, Trigger
 from agents.histories import Ints
 from agents.kinds import settable
 from agents.rules import NAMES, Rules
-from streams.decode import parse_time
+from streams.flow.decode import parse_time
 from tables.orders import DAY
 
 _NUMBER = {name: number for number, name in enumerate(NAMES)}

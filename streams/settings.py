@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from agents.kinds import Choice, Number, duration, setting, whole
-from streams.logformat import FORMATS
-from streams.security import Security, SettingsError
+from streams.access.security import Security, SettingsError
 from streams.settingkinds import Address, Addresses, File, Folder, Name, RedisUrl
+from streams.watch.logformat import FORMATS
 from tables.events import SOURCES
 
 __all__ = ["Security", "Settings", "SettingsError", "Topics", "Views"]

@@ -4,10 +4,10 @@ import asyncio
 import logging
 import threading
 
+from streams.brokers.topicplan import Cluster, compare
+from streams.brokers.topics import BrokerError, RefusedError, look
 from streams.errors import StopError
 from streams.settings import Settings
-from streams.topicplan import Cluster, compare
-from streams.topics import BrokerError, RefusedError, look
 
 log = logging.getLogger(__name__)
 

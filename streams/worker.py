@@ -8,18 +8,18 @@ from typing import Any
 
 from agents.rules import Rules, load_rules
 from streams import __version__
+from streams.brokers.topicplan import Cluster
 from streams.clock import WallClock
+from streams.delivery.ports import NoViews, Views
 from streams.ending import Ending
-from streams.journal import hush, set_up_logging
 from streams.memory import take_care_of_memory
-from streams.metrics import Metrics
-from streams.metricserver import serve_metrics
-from streams.ports import NoViews, Views
 from streams.settings import Settings
 from streams.startup import check_topics, wait_for_brokers
-from streams.status import Status
 from streams.stopping import StopSignal
-from streams.topicplan import Cluster
+from streams.watch.journal import hush, set_up_logging
+from streams.watch.metrics import Metrics
+from streams.watch.metricserver import serve_metrics
+from streams.watch.status import Status
 from tables.parameters import Parameters, parameters_named
 
 log = logging.getLogger(__name__)

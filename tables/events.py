@@ -1,7 +1,7 @@
 """The events a shop sends, as types: what is checked field by field is declared here.
 
-Times are ISO 8601 with an offset, or epoch milliseconds; `streams.decode` turns them into milliseconds. Money is in
-major units of its currency. An event is never changed after decoding.
+Times are ISO 8601 with an offset, or epoch milliseconds; `streams.flow.decode` turns them into milliseconds. Money
+is in major units of its currency. An event is never changed after decoding.
 """
 
 from typing import Annotated, TypeAlias, final

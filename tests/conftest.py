@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from streams.embedded import EmbeddedBroker
+from streams.brokers.embedded import EmbeddedBroker
 from tests.support.brokers import ApacheKafka
 from tests.support.maven import available
 from tests.support.redis_server import RedisServer, program

@@ -15,10 +15,10 @@ from agents.decisions import FAMILIES
 from agents.kinds import Duration, duration_text
 from agents.rules import NAMES, Rules, load_rules
 from streams.commands import COMMANDS, offbeat
-from streams.decode import KINDS as REASONS
-from streams.decode import decoder
-from streams.metrics import Metrics
+from streams.flow.decode import KINDS as REASONS
+from streams.flow.decode import decoder
 from streams.resolve import KINDS, load_settings, variable
+from streams.watch.metrics import Metrics
 from tables.parameters import BUILTIN, load_parameters
 from tests.chaos.plan import KINDS as FAULTS
 from tests.sim.planted import PLANTED

@@ -14,6 +14,7 @@ READS_THE_WORLD = {"time", "random", "secrets", "subprocess", "urllib", "http"}
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns", "monotonic", "perf_counter", "uuid1", "uuid4", "urandom"}
 BINDING = ROOT / "agents" / "binding.py"
 """The one place where agents meet faust."""
+DELIVERY = ROOT / "streams" / "delivery"
 
 
 def modules(*packages: str) -> list[Path]:
@@ -100,8 +101,7 @@ def test_such_readings_would_be_found(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_what_works_on_events_is_told_the_time() -> None:
-    for name in ("pipeline", "merge", "decode", "backtest", "messages", "positions", "mark"):
-        path = ROOT / "streams" / f"{name}.py"
+    for path in (*modules("streams/flow"), ROOT / "streams" / "backtest.py", DELIVERY / "positions.py"):
         assert offences([path], READS_THE_WORLD) == []
         assert list(clock_readings(path)) == []
 
@@ -109,7 +109,7 @@ def test_what_works_on_events_is_told_the_time() -> None:
 def test_what_delivers_knows_brokers_by_their_errors_only() -> None:
     """So that a simulation can drive it, in a time of its own."""
     for name in ("partition", "takeover", "holdings", "leash", "rows", "reporting", "groupoffsets", "batch", "ports"):
-        path = ROOT / "streams" / f"{name}.py"
+        path = DELIVERY / f"{name}.py"
         assert offences([path], {"faust", "mode", "kafka", "threading"}) == []
         brokers = [name for _, name in imports(path) if name.startswith("aiokafka")]
         assert all(name.startswith("aiokafka.errors") for name in brokers)

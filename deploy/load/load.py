@@ -17,11 +17,11 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from shop import Event, Shop
+from streams.brokers.topics import BrokerError
 from streams.replay import TopicsError
 from streams.replay.sender import partitions_of
 from streams.resolve import load_settings
 from streams.settings import Settings, SettingsError
-from streams.topics import BrokerError
 
 TICK_SECONDS = 0.2
 ACKNOWLEDGED_SECONDS = 30.0

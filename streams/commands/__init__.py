@@ -10,8 +10,8 @@ import click
 
 from agents.rulesfile import RulesError
 from streams import __version__
-from streams.logformat import last_words
 from streams.settings import SettingsError
+from streams.watch.logformat import last_words
 
 FAILURE = 1
 USAGE = 2

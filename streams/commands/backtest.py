@@ -19,8 +19,8 @@ from streams.commands.learn import Learned, Moment, learn
 from streams.commands.options import with_settings
 from streams.commands.output import failure, show_json, show_rows, written
 from streams.commands.progress import progress, shown, tell_rejected
+from streams.flow.messages import json_line
 from streams.logs import Log, LogError, read_log
-from streams.messages import json_line
 from streams.report import write_report
 from streams.report.calibration import Json
 from streams.report.figures import Backtested, figures

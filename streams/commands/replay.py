@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import click
 
+from streams.brokers.topics import BrokerError
 from streams.commands import FAILURE, USAGE
 from streams.commands.options import with_settings
 from streams.commands.output import failure, hush
@@ -15,7 +16,6 @@ from streams.logs import Log, LogError, read_log
 from streams.replay import Progress, ReplayError, ReplayResult, TopicsError
 from streams.replay import replay as send
 from streams.settings import Settings
-from streams.topics import BrokerError
 
 
 class _Speed(click.ParamType):

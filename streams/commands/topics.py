@@ -2,11 +2,11 @@
 
 import click
 
-from streams import topics as broker
+from streams.brokers import topics as broker
+from streams.brokers.topicplan import Difference, every
 from streams.commands.options import with_settings
 from streams.commands.output import hush, show_json, show_rows
 from streams.settings import Settings
-from streams.topicplan import Difference, every
 from tables.customer import StateError
 
 
@@ -65,8 +65,8 @@ def repartition(settings: Settings, partitions: int, partitioner: str | None) ->
     Sources and changelog get as many; customers move to where their events will be. Stop the producers first, let the
     workers take what is left, and stop them too. It may be broken off and run again at any point.
     """
-    from streams.repartition import repartition as work  # noqa: PLC0415 - aiokafka takes its time
-    from streams.repartitionplan import RepartitionError  # noqa: PLC0415
+    from streams.repartitioning.repartition import repartition as work  # noqa: PLC0415 - aiokafka takes its time
+    from streams.repartitioning.repartitionplan import RepartitionError  # noqa: PLC0415
 
     try:
         done = work(settings, partitions, partitioner, click.echo)

@@ -27,8 +27,8 @@ def rebuild(settings: Settings, as_json: bool) -> None:
     from aiokafka.errors import KafkaError  # noqa: PLC0415 - it takes its time
 
     from agents.rules import Rules, load_rules  # noqa: PLC0415 - as above
+    from streams.brokers.topics import BrokerError  # noqa: PLC0415 - as above
     from streams.errors import StopError  # noqa: PLC0415 - as above
-    from streams.topics import BrokerError  # noqa: PLC0415 - as above
     from streams.views.rebuild import Rebuild  # noqa: PLC0415 - as above
     from streams.views.store import ViewError  # noqa: PLC0415 - as above
     from tables.customer import StateError  # noqa: PLC0415 - as above

@@ -30,8 +30,8 @@ def worker(settings: Settings) -> None:
     """
     stop = StopSignal()
     stop.listen()
+    from streams.brokers.topics import RefusedError  # noqa: PLC0415 - as above
     from streams.startup import TopicsError  # noqa: PLC0415 - what follows takes a while to import
-    from streams.topics import RefusedError  # noqa: PLC0415 - as above
     from streams.worker import run_worker  # noqa: PLC0415 - as above
     from tables.parameters import ParametersError  # noqa: PLC0415 - as above
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from aiokafka.errors import KafkaError
 
+from streams.brokers.topics import BrokerError
 from streams.demo.errors import DemoError
 from streams.demo.gauges import Gauges
 from streams.demo.readers import Reader, ends_of, handled
@@ -14,7 +15,6 @@ from streams.demo.stage import Stage
 from streams.demo.tally import Tally
 from streams.logs import LogLine
 from streams.replay import ReplayError, TopicsError, replay
-from streams.topics import BrokerError
 
 STILL_SECONDS = 60.0
 """Nothing came, went or was taken for so long: something is broken."""

@@ -13,12 +13,12 @@ from types import TracebackType
 from typing import Self
 
 import streams
-from streams import topics
-from streams.child import Child, ChildStartError
+from streams.brokers import topics
+from streams.brokers.child import Child, ChildStartError
+from streams.brokers.embedded import BrokerStartError, EmbeddedBroker, free_port
+from streams.brokers.topics import BrokerError
 from streams.demo.errors import DemoError
-from streams.embedded import BrokerStartError, EmbeddedBroker, free_port
 from streams.settings import Settings
-from streams.topics import BrokerError
 
 READY = "offbeat worker ready"
 """What the worker says when it takes care of all its partitions (importing it from there would import Faust)."""

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from streams.decode import EARLIEST
+from streams.flow.decode import EARLIEST
 from streams.logs.model import LogError
 
 Floats = NDArray[np.float64]

@@ -12,7 +12,7 @@ from typing import NamedTuple, get_args
 
 import msgspec
 
-from streams.decode import EARLIEST, parse_time
+from streams.flow.decode import EARLIEST, parse_time
 from streams.logs.chunks import LONGEST, chunks
 from streams.logs.files import LogFile, Progress, errors_of
 from streams.logs.merge import merge

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from streams.decode import AHEAD
+from streams.flow.decode import AHEAD
 from streams.logs.files import Progress, errors_of, kind
 from streams.logs.lines import read_lines
 from streams.logs.model import Log, LogError

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from streams.decode import RejectedError, parse_time
+from streams.flow.decode import RejectedError, parse_time
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _ITEMS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode

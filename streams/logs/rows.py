@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from streams.decode import EARLIEST
+from streams.flow.decode import EARLIEST
 from streams.logs.columns import Floats, Ints, Mask, codes_of, numbers, out_of_range, text, times
 from streams.logs.refusals import Refusals
 

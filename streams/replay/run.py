@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 from aiokafka.partitioner import murmur2
 
-from streams.decode import RejectedError, decoder
+from streams.flow.decode import RejectedError, decoder
 from streams.logs import LogLine, Rejected
 from streams.replay.pace import Clock, Pace
 from streams.replay.sender import Sender, partitions_of, sender_to
@@ -72,7 +72,7 @@ async def replay(
 
     The partition is the one that Kafka's own clients choose for the key, a record's time is that of sending. `speed`:
     how many times as fast as the clock; None: as fast as the brokers take it. `backfill` is for the marks; the lines
-    are sent as they are. Memory does not grow with the log. Raises `TopicsError`, `streams.topics.BrokerError`,
+    are sent as they are. Memory does not grow with the log. Raises `TopicsError`, `streams.brokers.topics.BrokerError`,
     `streams.settings.SettingsError` (nothing was sent), `ReplayError`, and what `lines` raises.
     """
     clock = Clock(time.monotonic, asyncio.sleep)

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
+from streams.brokers.topics import BrokerError, look
 from streams.logs import Rejected
 from streams.settings import Settings
-from streams.topics import BrokerError, look
 
 _LARGEST_BATCH = 256 << 10
 _SMALLEST_BATCH = 16 << 10

@@ -9,7 +9,7 @@ from msgspec import UNSET
 from agents.decisions import FAMILIES, Decision, Trigger
 from agents.flags import Flags
 from agents.rules import NAMES
-from streams.decode import parse_time
+from streams.flow.decode import parse_time
 
 _NUMBER = {name: number for number, name in enumerate(NAMES)}
 _NEVER_ORDERED = -1

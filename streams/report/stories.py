@@ -16,7 +16,7 @@ from msgspec import UNSET
 from agents.decisions import FAMILIES, Decision, Trigger, iso
 from agents.rules import NAMES
 from agents.scoring import HORIZON, Trial
-from streams.decode import parse_time
+from streams.flow.decode import parse_time
 from streams.histories import Histories
 from tables.orders import DAY
 

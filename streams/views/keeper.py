@@ -13,13 +13,14 @@ from itertools import islice
 from math import inf
 
 from streams.clock import Clock, WallClock
-from streams.viewmetrics import ViewMetrics
 from streams.views.backlog import Backlog
 from streams.views.mark import ViewMark
 from streams.views.outbox import Outbox
 from streams.views.part import Part
 from streams.views.render import Renderer
 from streams.views.store import ViewError, ViewStore
+from streams.watch.logformat import about
+from streams.watch.viewmetrics import ViewMetrics
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ class Keeper:
         part.claimed, part.foreign = True, None
 
     def _renew(self, part: Part, *, buried: bool) -> None:
-        log.info("partition %d: its views are written anew", part.number)
+        log.info("partition %d: its views are written anew", part.number, extra=about(part.number))
         self.outbox.renew(part, buried=buried)
         part.refreshed_at = self._wall.now()
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from threading import Lock
 from time import monotonic
 
-from streams.pipeline import Outcome, Pipeline
-from streams.viewmetrics import ViewMetrics
+from streams.flow.pipeline import Outcome, Pipeline
 from streams.views.backlog import Backlog
 from streams.views.part import Part
+from streams.watch.viewmetrics import ViewMetrics
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ MOST = 50_000
 
 
 class Outbox:
-    """Implements `streams.ports.Views`: nothing that the event loop calls waits for anything but a short lock."""
+    """Is a `streams.delivery.ports.Views`: nothing that the event loop calls waits for more than a short lock."""
 
     def __init__(self, metrics: ViewMetrics, most: int = MOST, clock: Callable[[], float] = monotonic) -> None:
         self.flowing = False

@@ -12,17 +12,17 @@ from uuid import uuid4
 
 from agents.portrait import Painter
 from agents.rules import Rules
+from streams.brokers.topics import look
 from streams.clock import Clock, WallClock
-from streams.mark import Mark
+from streams.delivery.snapshot import snapshot
+from streams.delivery.writer import AcknowledgedWriter
+from streams.flow.mark import Mark
 from streams.settings import Settings
-from streams.snapshot import snapshot
-from streams.topics import look
 from streams.views.backlog import Change
 from streams.views.keeper import CHUNK
 from streams.views.mark import ViewMark
 from streams.views.render import Renderer
 from streams.views.store import ViewStore
-from streams.writer import AcknowledgedWriter
 from tables.parameters import Parameters
 
 

@@ -20,9 +20,9 @@ from redis.exceptions import AuthorizationError, NoPermissionError, RedisCluster
 from redis.retry import Retry
 
 from streams.settings import Settings
-from streams.viewmetrics import Reason
 from streams.views.mark import ViewMark, decode_mark, encode_mark
 from streams.views.render import Row
+from streams.watch.viewmetrics import Reason
 
 MOST_SENT = 50
 """Entries of a customer's list of what was sent."""

@@ -9,11 +9,11 @@ from uuid import uuid4
 from agents.portrait import Painter
 from agents.rules import Rules
 from streams.settings import Settings
-from streams.viewmetrics import Reason, ViewMetrics
 from streams.views.keeper import Keeper
 from streams.views.outbox import Outbox
 from streams.views.render import Renderer
 from streams.views.store import ViewError, ViewStore
+from streams.watch.viewmetrics import Reason, ViewMetrics
 from tables.parameters import Parameters
 
 log = logging.getLogger(__name__)

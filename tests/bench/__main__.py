@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from streams.embedded import BrokerStartError, EmbeddedBroker
+from streams.brokers.embedded import BrokerStartError, EmbeddedBroker
+from streams.brokers.topics import BrokerError, create
 from streams.settings import Settings
-from streams.topics import BrokerError, create
 from tests.bench.cdnow import backtest_seconds
 from tests.bench.load import APART_MS, SEED, Row, standard_load
 from tests.bench.measure import Run, limit, run

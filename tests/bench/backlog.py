@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from streams.embedded import BrokerStartError, free_port
+from streams.brokers.embedded import BrokerStartError, free_port
 from tables.events import CARTS
 from tests.bench.load import produce, standard_load
 from tests.bench.report import machine

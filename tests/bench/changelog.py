@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.changelog import FENCE, MARK, fence_record
+from streams.delivery.changelog import FENCE, MARK, fence_record
+from streams.delivery.writer import make_writer
 from streams.settings import Settings
-from streams.writer import make_writer
 
 _OURS = "bench"
 _SILENCE = 30.0

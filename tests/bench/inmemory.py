@@ -14,10 +14,10 @@ import click
 
 from agents.core import Core
 from agents.rules import Rules
-from streams.flood import FloodGuard
-from streams.mark import Position
-from streams.pipeline import Pipeline
-from streams.rows import RowWriter
+from streams.delivery.rows import RowWriter
+from streams.flow.flood import FloodGuard
+from streams.flow.mark import Position
+from streams.flow.pipeline import Pipeline
 from streams.settings import Settings
 from tables.events import SOURCES
 from tables.parameters import BUILTIN

@@ -15,9 +15,9 @@ import click
 import msgspec
 from msgspec import Struct
 
-from streams.embedded import BrokerStartError
+from streams.brokers.embedded import BrokerStartError
+from streams.brokers.topics import create
 from streams.settings import Settings
-from streams.topics import create
 from tests.bench.customers import DISTINCT, packed_states
 from tests.bench.falling import Fall, Fallen
 from tests.bench.falling import measure as measure_fall

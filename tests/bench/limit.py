@@ -13,7 +13,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer
 
 from streams.app import POLL_RECORDS
-from streams.consumerthread import FETCH_BYTES
+from streams.group.consumerthread import FETCH_BYTES
 
 
 class Plain(msgspec.Struct):

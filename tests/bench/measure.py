@@ -7,8 +7,8 @@ from dataclasses import replace
 import msgspec
 from msgspec import Struct
 
+from streams.brokers.topics import create
 from streams.settings import Settings
-from streams.topics import create
 from tables.events import CARTS, PURCHASES
 from tests.bench.changelog import read_contents
 from tests.bench.load import Sent

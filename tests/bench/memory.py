@@ -17,9 +17,9 @@ from msgspec import Struct
 
 from agents.core import plan_fingerprint
 from agents.rules import Rules
-from streams.embedded import BrokerStartError
+from streams.brokers.embedded import BrokerStartError
+from streams.brokers.topics import create
 from streams.settings import Settings
-from streams.topics import create
 from tables.parameters import BUILTIN
 from tests.bench.crew import Crew, Start, rate_between
 from tests.bench.customers import DISTINCT, everybody, packed_states

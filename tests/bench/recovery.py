@@ -14,10 +14,10 @@ import click
 
 from agents.core import Core
 from agents.rules import Rules
-from streams.decode import decoder
-from streams.embedded import BrokerStartError
+from streams.brokers.embedded import BrokerStartError
+from streams.brokers.topics import create
+from streams.flow.decode import decoder
 from streams.settings import Settings
-from streams.topics import create
 from tables.events import SOURCES, TimeMark
 from tables.parameters import BUILTIN
 from tables.states import Change

@@ -4,11 +4,11 @@ import asyncio
 import time
 from collections.abc import Iterable
 
-from streams.changelog import mark_record
-from streams.mark import Mark, Position
-from streams.ports import Row
+from streams.delivery.changelog import mark_record
+from streams.delivery.ports import Row
+from streams.delivery.writer import make_writer
+from streams.flow.mark import Mark, Position
 from streams.settings import Settings
-from streams.writer import make_writer
 from tables.events import SOURCES
 from tables.states import Change
 from tests.bench.load import partition_of

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from streams.decode import decoder
+from streams.flow.decode import decoder
 from tables.events import CARTS, PURCHASES, OrderCompleted, type_name
 from tests.bench.load import APART_MS, Row, partition_of, standard_load
 from tests.bench.measure import Limit, Run

@@ -6,7 +6,7 @@ import pytest
 
 from agents.core import Core, plan_fingerprint
 from agents.rules import Rules
-from streams.decode import decoder
+from streams.flow.decode import decoder
 from tables.customer import NEVER, Customer, read_head, unpack
 from tables.events import CARTS, PURCHASES
 from tables.parameters import BUILTIN

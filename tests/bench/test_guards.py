@@ -19,9 +19,9 @@ from aiokafka.client import AIOKafkaClient
 
 from agents.core import Core
 from agents.rules import Rules
-from streams.ports import Row
+from streams.delivery.ports import Row
+from streams.delivery.writer import make_writer
 from streams.settings import Settings
-from streams.writer import make_writer
 from tables.parameters import BUILTIN
 from tests.bench.inmemory import NOTHING, PER_BATCH, Fetched, InMemory, batches, calls
 from tests.support.brokers import ApacheKafka
@@ -171,7 +171,7 @@ def test_requests_for_a_batch_at_least_once(embedded_broker: Broker, monkeypatch
 
 def test_requests_for_a_batch_exactly_once(apache_kafka: ApacheKafka, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many topics, records and sources; the group's offsets go along with the first."""
-    monkeypatch.setattr("streams.writer.TELL_SECONDS", 1e9)
+    monkeypatch.setattr("streams.delivery.writer.TELL_SECONDS", 1e9)
     found = requests_of_batches(deploy(apache_kafka).settings, monkeypatch)
     names = ["AddPartitionsToTxn", "Produce", "EndTxn"]
     assert min(found, key=Counter.total) == {f"{name}Request": 1 for name in names}

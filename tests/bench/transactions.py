@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import click
 
-from streams.embedded import BrokerStartError
-from streams.ports import Row
+from streams.brokers.embedded import BrokerStartError
+from streams.brokers.topics import create
+from streams.delivery.ports import Row
+from streams.delivery.writer import make_writer
 from streams.settings import Settings
-from streams.topics import create
-from streams.writer import make_writer
 from tests.bench.process import use_of
 from tests.bench.report import machine
 from tests.support.brokers import ApacheKafka

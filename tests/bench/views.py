@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import click
 
-from streams.embedded import BrokerStartError, EmbeddedBroker
+from streams.brokers.embedded import BrokerStartError, EmbeddedBroker
 from tests.bench.load import produce, standard_load
 from tests.bench.process import use_of
 from tests.bench.report import machine

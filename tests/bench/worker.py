@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from streams.child import Child
-from streams.embedded import free_port
+from streams.brokers.child import Child
+from streams.brokers.embedded import free_port
 from streams.settings import Settings
 from streams.worker import READY
 from tests.bench.process import Use, use_of

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from streams.embedded import BrokerStartError
+from streams.brokers.embedded import BrokerStartError
 from tests.chaos.plan import KINDS, Fault, plan
 from tests.chaos.report import as_json, details, summary, table
 from tests.chaos.round import Load, Outcome, play

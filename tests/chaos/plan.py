@@ -71,7 +71,7 @@ def _draw(random: Random, kind: str, number: int, workers: int, brokers: int, se
     pause = random.uniform(0, 3.0) if number and random.random() < _AT_ONCE else None
     least, most = _SECONDS.get(kind, (session + 0.5, session + 2.5))
     if kind == "worker-freeze-long":
-        least, most = 17.0, 19.0  # streams.writer.TRANSACTION_MS, and the time until the broker looks
+        least, most = 17.0, 19.0  # streams.delivery.writer.TRANSACTION_MS, and the time until the broker looks
     everywhere = kind.startswith("network") and random.random() < 0.5
     amount = {
         "broker-slow": random.uniform(0.05, 0.5),

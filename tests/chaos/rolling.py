@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import click
 
-from streams.embedded import BrokerStartError
+from streams.brokers.embedded import BrokerStartError
 from tests.chaos.feed import Feed
 from tests.chaos.plan import Fault
 from tests.chaos.report import details, summary

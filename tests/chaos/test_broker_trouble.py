@@ -18,9 +18,9 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from streams.brokers.topics import admin
+from streams.delivery.writer import TRANSACTION_MS
 from streams.logs import read_log
-from streams.topics import admin
-from streams.writer import TRANSACTION_MS
 from tests.chaos.feed import Portion, portions
 from tests.chaos.world import World
 from tests.support.brokers import ApacheKafka
@@ -93,7 +93,7 @@ def test_a_right_that_is_withdrawn(strict_kafka: ApacheKafka, name: str, tmp_pat
     to = deploy(strict_kafka, clock="event")
     expected, rows = load(to, tmp_path)
     half = len(rows) // 2
-    line = f"the brokers do not let this client use {to.topic(name)}; allow it (kafka-acls.sh)"
+    line = f"the brokers do not let this client use {to.topic(name)}; allow it with kafka-acls.sh"
     with Worker(to.environ) as worker:
         worker.wait_ready()
         send(strict_kafka, rows[:half])

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from streams.embedded import free_port
+from streams.brokers.embedded import free_port
 from tests.chaos.slot import CLOCK, OddEnd, Slot
 from tests.support.workers import environment
 

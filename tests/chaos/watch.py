@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from streams.changelog import MARK
-from streams.mark import decode_mark
+from streams.delivery.changelog import MARK
+from streams.flow.mark import decode_mark
 from streams.settings import Settings
 from tables.events import SOURCES
 from tests.chaos.background import Background

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
 
-from streams.embedded import BrokerStartError, free_port
+from streams.brokers.embedded import BrokerStartError, free_port
 from tests.chaos.slot import OddEnd, Slot
 from tests.support.brokers import ApacheKafka
 from tests.support.node import Listener

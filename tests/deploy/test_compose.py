@@ -16,8 +16,8 @@ import yaml
 
 from agents.rules import load_rules
 from streams import __version__
-from streams.child import Child
-from streams.embedded import free_port, wait_for_broker
+from streams.brokers.child import Child
+from streams.brokers.embedded import free_port, wait_for_broker
 from streams.resolve import load_settings
 from streams.worker import _STOP_SECONDS
 from tests.support.maven import jars

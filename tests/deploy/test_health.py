@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from streams.embedded import free_port
+from streams.brokers.embedded import free_port
 from tests.support.workers import ROOT
 
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from streams.embedded import EmbeddedBroker
+from streams.brokers.embedded import EmbeddedBroker
 from tests.support.posts import Answer, Posts, Request
 from tests.support.sending import Sender, taken_back, tell, trigger
 from tests.support.workers import Deployment, deploy

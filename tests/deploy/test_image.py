@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from streams import __version__
-from streams.embedded import EmbeddedBroker, free_port
+from streams.brokers.embedded import EmbeddedBroker, free_port
 from tests.support.image import Image, build, instructions, sent
 from tests.support.programs import program
 from tests.support.workers import READY, ROOT, deploy

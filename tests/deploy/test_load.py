@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from shop import DAY, HISTORY_DAYS, SECOND, Event, Shop
-from streams.decode import decoder
-from streams.embedded import EmbeddedBroker, free_port
+from streams.brokers.embedded import EmbeddedBroker, free_port
+from streams.flow.decode import decoder
 from tables.events import SOURCES
 from tests.support.workers import ROOT, Deployment, deploy, rules_of_a_minute, running
 

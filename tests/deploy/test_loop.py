@@ -20,7 +20,7 @@ from loop import REFUSALS, Loop
 from message import Message
 from once import NotSentError, Once, SqlStore
 from policy import Policy
-from streams.messages import MessageWriter
+from streams.flow.messages import MessageWriter
 from streams.settings import Settings
 from tests.support.sending import taken_back, trigger
 

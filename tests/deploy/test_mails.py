@@ -20,7 +20,7 @@ from errors import NeverError, SkipError, UsageError
 from mails import Composer, Mail, Unsubscribe, address, sender_of
 from message import Message, parse
 from preview import triggers
-from streams.messages import MessageWriter, topic_of
+from streams.flow.messages import MessageWriter, topic_of
 from streams.settings import Settings
 from tests.support.sending import SENDERS, trigger
 from wording import Wording

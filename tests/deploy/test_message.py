@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from message import NoTriggerError, line, parse
-from streams.messages import MessageWriter
+from streams.flow.messages import MessageWriter
 from streams.settings import Settings
 from tests.support.sending import taken_back, trigger
 

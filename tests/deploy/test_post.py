@@ -9,7 +9,7 @@ import pytest
 
 from errors import AwayError, LaterError, NeverError, StopError, UnsureError, UsageError
 from post import LONGEST_WAIT_SECONDS, Endpoint, Signer, header_text, seconds_after, url_of
-from streams.embedded import free_port
+from streams.brokers.embedded import free_port
 from tests.support.posts import Answer, Posts
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()

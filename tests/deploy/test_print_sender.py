@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.embedded import EmbeddedBroker
-from streams.messages import MessageWriter
+from streams.brokers.embedded import EmbeddedBroker
+from streams.flow.messages import MessageWriter
 from tests.support.brokers import ApacheKafka
 from tests.support.redis_server import RedisServer
 from tests.support.sending import Sender, taken_back, tell, trigger

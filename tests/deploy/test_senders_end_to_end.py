@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streams.embedded import EmbeddedBroker
+from streams.brokers.embedded import EmbeddedBroker
 from tests.support.brokers import ApacheKafka
 from tests.support.mailbox import Mailbox
 from tests.support.sending import Sender, tell, trigger

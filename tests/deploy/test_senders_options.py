@@ -11,7 +11,7 @@ import pytest
 from errors import UsageError
 from options import secret
 from running import kafka_security
-from streams.embedded import EmbeddedBroker, free_port
+from streams.brokers.embedded import EmbeddedBroker, free_port
 from tests.support.posts import Answer, Posts
 from tests.support.sending import SENDERS, Sender, tell, trigger
 from tests.support.workers import deploy

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.embedded import EmbeddedBroker
+from streams.brokers.embedded import EmbeddedBroker
 from tests.support.mailbox import Mailbox
 from tests.support.posts import Posts
 from tests.support.sending import SENDERS, Sender, tell, trigger

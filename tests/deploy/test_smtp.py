@@ -12,7 +12,7 @@ import pytest
 from errors import AwayError, LaterError, NeverError, StopError, UnsureError
 from mails import Mail
 from smtp import Smtp
-from streams.embedded import free_port
+from streams.brokers.embedded import free_port
 from tests.support.certificates import OPENSSL, Authority
 from tests.support.mailbox import Mailbox
 

@@ -12,8 +12,8 @@ from aiokafka.errors import (
     NotLeaderForPartitionError,
 )
 
-from streams.changelog import MARK
-from streams.mark import decode_mark
+from streams.delivery.changelog import MARK
+from streams.flow.mark import decode_mark
 from streams.settings import Settings
 from tables.events import SOURCES
 from tests.sim.coordinator import Coordinator

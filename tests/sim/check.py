@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from streams.changelog import MARK
-from streams.mark import Mark, decode_mark
-from streams.overtaken import Sieve
+from streams.delivery.changelog import MARK
+from streams.delivery.overtaken import Sieve
+from streams.flow.mark import Mark, decode_mark
 from tables.customer import Customer, unpack
 from tables.events import SOURCES
 from tests.sim.load import SETTINGS, Written

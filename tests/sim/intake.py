@@ -1,7 +1,7 @@
 """What a worker's consumer does: fetches batch by batch for the partition numbers that are assigned to it.
 
-As `streams.transport` does in the thread that talks to the brokers: at most one batch of a number is in the worker,
-fetching begins at what was sought last, and what is dropped on the way breaks the chain of offsets.
+As `streams.group.transport` does in the thread that talks to the brokers: at most one batch of a number is in the
+worker, fetching begins at what was sought last, and what is dropped on the way breaks the chain of offsets.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from streams.batch import Batch, Span
 from streams.clock import Clock
+from streams.delivery.batch import Batch, Span
 from tests.sim.brokers import Brokers
 from tests.sim.log import Place
 from tests.sim.network import Network, Trace
@@ -25,7 +25,7 @@ PAUSE = (0.05, 0.5)
 
 
 class ModelIntake:
-    """The `streams.ports.Intake` of one worker.
+    """The `streams.delivery.ports.Intake` of one worker.
 
     `apply` takes a fetched batch; `confirm` asks the group about this worker; `dropped` tells which share of the
     batches is lost before they are taken, now; `commit` commits the group's offsets.
@@ -75,7 +75,7 @@ class ModelIntake:
         self._tasks = []
         self._numbers = frozenset()
 
-    # -- streams.ports.Intake
+    # -- streams.delivery.ports.Intake
 
     async def in_group(self) -> bool:
         return await self._confirm()

@@ -17,9 +17,9 @@ import msgspec
 from agents.core import Core
 from agents.decisions import Decision
 from agents.rules import Rules
-from streams.decode import RejectedError, decoder
-from streams.merge import Rejected
-from streams.messages import MessageWriter
+from streams.flow.decode import RejectedError, decoder
+from streams.flow.merge import Rejected
+from streams.flow.messages import MessageWriter
 from streams.settings import Settings
 from tables.customer import NEVER, Customer
 from tables.events import CARTS, CUSTOMERS, PURCHASES, SOURCES, AnyEvent, TimeMark

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from streams.partition import Partition
-from streams.ports import Row
-from streams.reporting import Report
-from streams.writer import TransactionalWriter
+from streams.delivery.partition import Partition
+from streams.delivery.ports import Row
+from streams.delivery.reporting import Report
+from streams.delivery.writer import TransactionalWriter
 from tables.events import SOURCES
 from tests.sim.load import SETTINGS, WALL
 from tests.sim.log import Taken

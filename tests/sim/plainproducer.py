@@ -10,7 +10,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from streams.ports import STEP_SECONDS
+from streams.delivery.ports import STEP_SECONDS
 from tests.sim.brokers import Brokers
 from tests.sim.client import Client
 from tests.sim.log import Place, Row

@@ -8,17 +8,17 @@ from unittest.mock import patch
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from streams import takeover
-from streams.batch import Batch
-from streams.changelog import MARK
+from streams.delivery import takeover
+from streams.delivery.batch import Batch
+from streams.delivery.changelog import MARK
+from streams.delivery.partition import Partition
+from streams.delivery.ports import Row
+from streams.delivery.positions import go_on_from
+from streams.delivery.takeover import Takeover
+from streams.delivery.writer import TransactionalWriter
 from streams.errors import FencedError
-from streams.mark import Mark, Position, decode_mark
-from streams.partition import Partition
-from streams.pipeline import Outcome, Pipeline
-from streams.ports import Row
-from streams.positions import go_on_from
-from streams.takeover import Takeover
-from streams.writer import TransactionalWriter
+from streams.flow.mark import Mark, Position, decode_mark
+from streams.flow.pipeline import Outcome, Pipeline
 from tests.sim.plantedunfenced import UNFENCED
 from tests.sim.world import World
 

@@ -6,11 +6,11 @@ from typing import Any
 from unittest.mock import patch
 
 from agents.core import Core
-from streams import rows as row_writer
-from streams.changelog import MARK
-from streams.overtaken import Sieve
-from streams.ports import Row
-from streams.writer import AcknowledgedWriter
+from streams.delivery import rows as row_writer
+from streams.delivery.changelog import MARK
+from streams.delivery.overtaken import Sieve
+from streams.delivery.ports import Row
+from streams.delivery.writer import AcknowledgedWriter
 from tests.sim import worker
 from tests.sim.world import World
 

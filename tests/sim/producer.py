@@ -1,4 +1,4 @@
-"""What aiokafka 0.14's transactional producer does, as far as `streams.writer` can tell, over the model's network.
+"""What aiokafka 0.14's transactional producer does, as far as `streams.delivery.writer` sees, over the model's network.
 
 Read in its `producer/sender.py`: requests of a transaction go one after the other and batches beside them; every error
 that may pass is tried again, also the end of a transaction; a batch that fails fails its own future and nothing else;
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 from aiokafka.structs import TopicPartition
 
-from streams.changelog import MARK
+from streams.delivery.changelog import MARK
 from tests.sim.brokers import Brokers
 from tests.sim.client import Client
 from tests.sim.log import Place, Producer, Row, Taken, Transaction

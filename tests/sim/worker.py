@@ -1,6 +1,6 @@
 """A worker's process: the real `Holdings` and all below it, a member of the model's group, until it ends.
 
-What `streams.recovery` and aiokafka's group coordination do around the holdings is done here, in the same order.
+What `streams.group.recovery` and aiokafka's group coordination do around the holdings is done here, in the same order.
 """
 
 import asyncio
@@ -13,16 +13,16 @@ from itertools import count
 from aiokafka.errors import KafkaError, RebalanceInProgressError
 
 from agents.core import Core
-from streams.changelog import read_changelog
+from streams.delivery.changelog import read_changelog
+from streams.delivery.holdings import Holdings
+from streams.delivery.partition import Partition
+from streams.delivery.ports import Means, Writer
+from streams.delivery.writer import AcknowledgedWriter
 from streams.errors import FencedError
-from streams.flood import FloodGuard
-from streams.holdings import Holdings
-from streams.metrics import Metrics
-from streams.partition import Partition
-from streams.ports import Means, Writer
+from streams.flow.flood import FloodGuard
 from streams.settings import Settings
-from streams.status import Status
-from streams.writer import AcknowledgedWriter
+from streams.watch.metrics import Metrics
+from streams.watch.status import Status
 from tables.parameters import BUILTIN
 from tests.sim.brokers import Brokers
 from tests.sim.group import Assignment
@@ -140,7 +140,7 @@ class Worker:
         return AcknowledgedWriter(self._settings, number, {}, self._check_awake)
 
     def _check_awake(self) -> None:
-        """As streams.groupwatch does it."""
+        """As streams.group.groupwatch does it."""
         if self._around.loop.time() - self._awake > SETTINGS.session_timeout / 1000:
             raise FencedError("this process stood still")
 

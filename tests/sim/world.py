@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
-from streams import changelog, partition, producing
+from streams.delivery import changelog, partition, producing
 from tests.sim.brokers import Brokers
 from tests.sim.faults import FAULTY_SECONDS, SESSION, TRANSACTION, Act, Plan, plan
 from tests.sim.load import DELIVERIES, SETTINGS, VARIANTS, Load, load

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.embedded import EmbeddedBroker
+from streams.brokers.embedded import EmbeddedBroker
+from streams.brokers.topics import create
 from streams.settings import Settings
-from streams.topics import create
 from tests.bench.cdnow import write_table
 from tests.support.certificates import OPENSSL, Authority
 from tests.support.logfiles import Write

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agents.decisions import RuleRef, trigger_id
-from streams.embedded import EmbeddedBroker
+from streams.brokers.embedded import EmbeddedBroker
 from tests.support.topics_io import Broker, GroupReader, Message, Send, event, now, produce, read_all
 from tests.support.workers import Deployment, Worker, deploy, rules_of_a_minute, running
 

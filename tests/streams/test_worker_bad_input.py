@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streams.embedded import EmbeddedBroker
+from streams.brokers.embedded import EmbeddedBroker
 from tests.support.topics_io import Broker, Message, Send, event, now, produce, read_all, states
 from tests.support.workers import Deployment, Worker, deploy, running
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from streams.app import POLL_RECORDS
-from streams.consumerthread import FETCH_BYTES
-from streams.embedded import EmbeddedBroker
-from streams.partition import BACKLOG, BACKLOG_BYTES
+from streams.brokers.embedded import EmbeddedBroker
+from streams.delivery.partition import BACKLOG, BACKLOG_BYTES
+from streams.group.consumerthread import FETCH_BYTES
 from tests.support.topics_io import Send, now, produce
 from tests.support.workers import Deployment, Worker, deploy
 
@@ -57,7 +57,7 @@ class StalledWorker(Worker):
         "-c",
         """if True:
         import asyncio, sys
-        from streams.writer import AcknowledgedWriter
+        from streams.delivery.writer import AcknowledgedWriter
         real = AcknowledgedWriter.write
         async def write(self, states, outputs, offsets):
             if not offsets:

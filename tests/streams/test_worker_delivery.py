@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow
 import pytest
 
-from streams.embedded import EmbeddedBroker
+from streams.brokers.embedded import EmbeddedBroker
 from tests.support.brokers import ApacheKafka
 from tests.support.invented import MINUTE, T0, invented
 from tests.support.oracle import Expected, assert_equal, pure

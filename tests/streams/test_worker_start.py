@@ -13,9 +13,9 @@ from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as Place
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic
 
-from streams.embedded import EmbeddedBroker, free_port
-from streams.logformat import pseudonym
-from streams.topics import create
+from streams.brokers.embedded import EmbeddedBroker, free_port
+from streams.brokers.topics import create
+from streams.watch.logformat import pseudonym
 from tests.chaos.slot import CLOCK
 from tests.support.brokers import ApacheKafka
 from tests.support.node import Listener

@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from streams.embedded import EmbeddedBroker, free_port
+from streams.brokers.embedded import EmbeddedBroker, free_port
 from tests.support.brokers import ApacheKafka
 from tests.support.topics_io import Broker, Message, Send, event, now, produce, read_all, states
 from tests.support.workers import Deployment, Worker, deploy, environment, rules_of_a_minute

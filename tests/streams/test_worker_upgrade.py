@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import pytest
 
-from streams.embedded import EmbeddedBroker
+from streams.brokers.embedded import EmbeddedBroker
 from tables import customer as module
 from tables.customer import VERSION
 from tests.support.oracle import Expected, assert_equal, pure

@@ -10,7 +10,7 @@ from aiokafka.protocol.types import Array, Bytes, Int32, Int64, Schema, String
 from faust.assignor.partition_assignor import PartitionAssignor
 from yarl import URL
 
-from streams.assignor import WholeAssignor
+from streams.group.assignor import WholeAssignor
 from streams.settings import Settings
 
 SETTINGS = Settings()

@@ -13,7 +13,7 @@ from typing import Self
 
 from confluent_kafka.admin import AdminClient
 
-from streams.embedded import BrokerStartError, free_port
+from streams.brokers.embedded import BrokerStartError, free_port
 from tests.support.maven import available, jars, lock
 from tests.support.node import Java, Listener, Node
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streams.decode import KINDS, RejectedError, decoder
+from streams.flow.decode import KINDS, RejectedError, decoder
 from tables.events import CARTS, CUSTOMERS, PURCHASES, AnyEvent, TimeMark
 
 WALL = 1_750_000_000_000

@@ -8,15 +8,15 @@ from prometheus_client import CollectorRegistry
 
 from agents.core import Core
 from agents.rules import Rules
-from streams.batch import Batch, Span
-from streams.changelog import MARK
-from streams.flood import FloodGuard
-from streams.mark import Mark, decode_mark
-from streams.metrics import Metrics
-from streams.partition import Partition
-from streams.ports import Means, Row
+from streams.delivery.batch import Batch, Span
+from streams.delivery.changelog import MARK
+from streams.delivery.partition import Partition
+from streams.delivery.ports import Means, Row
+from streams.flow.flood import FloodGuard
+from streams.flow.mark import Mark, decode_mark
 from streams.settings import Settings
-from streams.status import Status
+from streams.watch.metrics import Metrics
+from streams.watch.status import Status
 from tables.parameters import BUILTIN
 from tables.states import Change
 from tests.support.pipes import Kept

@@ -7,9 +7,9 @@ from typing import Any
 
 from streams import app
 from streams.__main__ import main
-from streams.ports import Writer
+from streams.delivery.ports import Writer
+from streams.delivery.writer import make_writer
 from streams.settings import Settings
-from streams.writer import make_writer
 
 FREEZE, THAW = signal.SIGUSR1, signal.SIGUSR2
 _thawed = asyncio.Event()

@@ -3,9 +3,9 @@
 import asyncio
 from typing import Literal
 
-from streams.batch import Batch
-from streams.holdings import Holdings
-from streams.partition import Partition
+from streams.delivery.batch import Batch
+from streams.delivery.holdings import Holdings
+from streams.delivery.partition import Partition
 from tests.support.delivery import Wiring
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from streams.decode import decoder
+from streams.flow.decode import decoder
 from streams.logs import Log, read_log
 
 HEADER = "customer_id,event_time,event_type,order_id,product_id,category,quantity,amount,currency\n"

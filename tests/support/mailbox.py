@@ -13,7 +13,7 @@ from typing import Any, Self
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from streams.embedded import free_port
+from streams.brokers.embedded import free_port
 
 Answer = str | None
 """A reply such as `451 later`; None: the usual one."""

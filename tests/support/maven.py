@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from streams.embedded import BrokerStartError
+from streams.brokers.embedded import BrokerStartError
 
 _CACHE = Path(__file__).resolve().parents[2] / ".cache" / "kafka"
 _JAVA = 17

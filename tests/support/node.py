@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from streams.child import Child
-from streams.embedded import BrokerStartError, wait_for_broker
+from streams.brokers.child import Child
+from streams.brokers.embedded import BrokerStartError, wait_for_broker
 
 _START_SECONDS = 90.0
 _JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")

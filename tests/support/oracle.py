@@ -13,8 +13,8 @@ from agents.decisions import Decision
 from agents.rules import Rules, load_rules
 from streams import backtest as module
 from streams.clock import WallClock
+from streams.flow.messages import MessageWriter
 from streams.logs import LogLine, read_log
-from streams.messages import MessageWriter
 from tables.customer import Customer
 from tables.parameters import BUILTIN, Parameters
 from tests.support.topics_io import comparable, read_all, states

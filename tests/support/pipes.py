@@ -10,12 +10,12 @@ from typing import NamedTuple, cast
 from agents.core import Core
 from agents.decisions import Decision
 from agents.rules import Rules
-from streams.flood import FloodGuard
+from streams.flow.flood import FloodGuard
+from streams.flow.mark import Position
+from streams.flow.messages import json_line
+from streams.flow.pipeline import DeadLetter, Outcome, Pipeline
 from streams.logs import LogLine
 from streams.logs.merge import merge
-from streams.mark import Position
-from streams.messages import json_line
-from streams.pipeline import DeadLetter, Outcome, Pipeline
 from streams.replay.pace import Clock
 from streams.replay.run import _Replay
 from streams.replay.sender import Sender

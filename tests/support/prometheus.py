@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from streams.child import Child
-from streams.embedded import free_port
+from streams.brokers.child import Child
+from streams.brokers.embedded import free_port
 
 _START_SECONDS = 30.0
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from streams.embedded import free_port
+from streams.brokers.embedded import free_port
 
 _CHUNK = 65536
 

@@ -13,8 +13,8 @@ from typing import Self
 from redis import Redis
 from redis.exceptions import ConnectionError as AwayError
 
-from streams.child import Child
-from streams.embedded import free_port
+from streams.brokers.child import Child
+from streams.brokers.embedded import free_port
 
 _START_SECONDS = 10.0
 

@@ -19,7 +19,7 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from streams.embedded import free_port
+from streams.brokers.embedded import free_port
 from tests.support.brokers import ApacheKafka
 from tests.support.certificates import Authority
 from tests.support.node import Listener

@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from agents.decisions import Cancellation, Decision, RuleRef, Trigger, cancel, trigger_id
-from streams.embedded import EmbeddedBroker
-from streams.messages import MessageWriter
+from streams.brokers.embedded import EmbeddedBroker
+from streams.flow.messages import MessageWriter
 from tables.customer import OpenTrigger
 from tests.support.topics_io import Message, Send, produce, read_all
 from tests.support.workers import ROOT, Deployment

@@ -12,11 +12,11 @@ from redis import Redis
 from agents.portrait import Painter
 from agents.rules import Rules
 from streams.settings import Settings
-from streams.viewmetrics import ViewMetrics
 from streams.views.keeper import Keeper
 from streams.views.outbox import Outbox
 from streams.views.render import Renderer
 from streams.views.store import ViewStore
+from streams.watch.viewmetrics import ViewMetrics
 from tables.customer import unpack
 from tables.parameters import BUILTIN
 from tests.support.pipes import QUICK, Run

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, Self
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 from kafka import KafkaConsumer
 
-from streams.changelog import MARK
-from streams.embedded import EmbeddedBroker
-from streams.mark import Mark, decode_mark
+from streams.brokers.embedded import EmbeddedBroker
+from streams.delivery.changelog import MARK
+from streams.flow.mark import Mark, decode_mark
 from streams.settings import Settings
 from tables.customer import NEVER, Customer, unpack
 from tests.support.brokers import ApacheKafka

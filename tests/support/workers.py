@@ -21,10 +21,10 @@ from typing import Any, Self
 from prometheus_client.parser import text_string_to_metric_families
 
 from streams import __main__ as entry
-from streams.embedded import EmbeddedBroker, free_port
+from streams.brokers.embedded import EmbeddedBroker, free_port
+from streams.brokers.topics import create
 from streams.resolve import load_settings
 from streams.settings import Settings
-from streams.topics import create
 from tests.support.topics_io import Broker
 
 ROOT = Path(entry.__file__).parent.parent

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 
+from streams.brokers.topics import create
 from streams.settings import Settings
-from streams.topics import create
 from tests.bench.load import Row, Sent, produce
 from tests.bench.peers.catalog import Peer
 from tests.bench.peers.install import PeerMissingError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from streams.child import Child
+from streams.brokers.child import Child
 from streams.settings import Settings
 from tables.events import CARTS, PURCHASES
 from tests.bench.peers.catalog import Peer

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from streams.embedded import free_port
+from streams.brokers.embedded import free_port
 from streams.settings import Settings
 from streams.settings import Views as Lasting
 from streams.views import store as module

@@ -6,11 +6,11 @@ from typing import Any, cast
 import pytest
 from prometheus_client import CollectorRegistry
 
-from streams.viewmetrics import ViewMetrics
 from streams.views.keeper import Keeper
 from streams.views.outbox import Outbox
 from streams.views.store import ViewError
 from streams.views.thread import ViewThread
+from streams.watch.viewmetrics import ViewMetrics
 
 
 class Rounds:

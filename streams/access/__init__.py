@@ -1,0 +1,1 @@
+"""Logging in to brokers: TLS, passwords, tokens."""

@@ -1,0 +1,133 @@
+"""What all writers have in common: a producer for one partition number, and rows sent as whole record batches.
+
+The private attributes of aiokafka 0.14.0 that are used are marked.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple, NoReturn
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import InvalidProducerEpoch, MessageSizeTooLargeError, ProducerClosed, ProducerFenced
+
+from streams.delivery.ports import STEP_SECONDS, Row
+from streams.errors import FencedError
+from streams.settings import Settings
+from streams.watch.logformat import pseudonym
+
+log = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 2.0
+
+
+class Sent(NamedTuple):
+    """A record batch on its way, of so many `records`; `key` is that of the last one."""
+
+    future: "asyncio.Future[Any]"
+    batch: Any
+    topic: str
+    records: int
+    key: bytes | None
+
+    async def taken(self) -> None:
+        """Return when the brokers have it. Raises KafkaError; of what is too large it says what that is."""
+        try:
+            await self.future
+        except MessageSizeTooLargeError as exc:
+            what = (
+                f"the record of customer {pseudonym(self.key or b'')}"
+                if self.records == 1
+                else f"a batch of {self.records} records"
+            )
+            raise MessageSizeTooLargeError(
+                f"{what} has {self.batch.size()} bytes; raise max.message.bytes of {self.topic}"
+            ) from exc
+
+
+class Producing:
+    """Opening, sending and closing; what it means for a batch is the writer's."""
+
+    def __init__(self, settings: Settings, number: int, partitions: Mapping[str, int], **options: Any) -> None:
+        self.settings = settings
+        self.number = number
+        self._partitions = partitions
+        self._options = options
+        self._producer: AIOKafkaProducer | None = None
+
+    @property
+    def producer(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            raise RuntimeError("the writer is not open")
+        return self._producer
+
+    async def open(self) -> None:
+        self._producer = AIOKafkaProducer(
+            **self.settings.client_options(),
+            acks="all",
+            linger_ms=0,
+            retry_backoff_ms=5,
+            max_batch_size=1 << 20,
+            max_request_size=64 << 20,
+            request_timeout_ms=int(STEP_SECONDS * 1000),
+            **self._options,
+        )
+        try:
+            await asyncio.wait_for(self._producer.start(), STEP_SECONDS)
+        except (ProducerFenced, InvalidProducerEpoch) as exc:
+            raise FencedError(str(exc)) from exc
+
+    async def close(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            try:
+                await asyncio.wait_for(producer.stop(), CLOSE_SECONDS)
+            except Exception as exc:  # noqa: BLE001 - it is broken already; its connections must go all the same
+                log.debug("closing the producer of partition %d: %r", self.number, exc)
+                await _break_off(producer)
+
+    async def send(self, topic: str, rows: Iterable[Row], partition: int | None = None) -> list[Sent]:
+        """Hand the rows to the producer as record batches; `Sent.taken` tells what became of each."""
+        if partition is None:
+            partition = self.number % self._partitions.get(topic, self.number + 1)
+        sent: list[Sent] = []
+        last: bytes | None = None
+        now = int(time.time() * 1000)
+        batch, append, count = self._new_batch()
+        for key, value, headers in rows:
+            if append(count, now, key, value, headers) is None:
+                sent.append(await self._send_batch(topic, partition, batch, count, last))
+                batch, append, count = self._new_batch()
+                if append(count, now, key, value, headers) is None:
+                    raise ValueError(f"a record for {topic} is too large to be sent")
+            count, last = count + 1, key
+        if count:
+            sent.append(await self._send_batch(topic, partition, batch, count, last))
+        return sent
+
+    def _new_batch(self) -> tuple[Any, Callable[..., Any], int]:
+        """A batch, how to append to its buffer (four times as fast as by its own `append`), and its length."""
+        batch = self.producer.create_batch()
+        return batch, batch._builder.append, 0  # noqa: SLF001
+
+    async def _send_batch(self, topic: str, partition: int, batch: Any, count: int, last: bytes | None) -> Sent:
+        batch._relative_offset = count  # noqa: SLF001
+        batch.close()
+        future = await self.producer.send_batch(batch, topic, partition=partition)
+        return Sent(future, batch, topic, count, last)
+
+
+async def _break_off(producer: AIOKafkaProducer) -> None:
+    """End what still sends: aiokafka would go on, on new connections, and be it with the end of a transaction."""
+
+    async def refuse(*_args: Any, **_options: Any) -> NoReturn:
+        raise ProducerClosed
+
+    producer.client.send = refuse
+    sender = producer._sender.sender_task  # noqa: SLF001
+    if sender is not None:
+        sender.cancel()
+    with suppress(Exception):
+        await asyncio.wait_for(producer.client.close(), CLOSE_SECONDS)

@@ -1,0 +1,161 @@
+"""How a batch becomes durable: all records of one partition number, and now and then the group's offsets.
+
+`TransactionalWriter` (exactly_once): one Kafka transaction per batch. Opening it ends the previous owner's transaction
+and fences it: nothing that it sends afterwards is taken. Where to go on is in the mark, which is one of the records.
+`AcknowledgedWriter` (at_least_once, for brokers without transactions): decisions are acknowledged before states, states
+before their mark. Whatever is written again after a crash is written with the same ids.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.errors import (
+    IllegalOperation,
+    InvalidProducerEpoch,
+    KafkaConnectionError,
+    KafkaError,
+    NodeNotReadyError,
+    ProducerFenced,
+)
+from aiokafka.protocol.transaction import EndTxnRequest
+
+from streams.delivery.ports import STEP_SECONDS, Row, Writer
+from streams.delivery.producing import Producing, Sent
+from streams.errors import FencedError
+from streams.settings import Settings
+
+TRANSACTION_MS = 15_000
+"""A transaction of a frozen worker is ended by the broker after this, and holds up readers no longer."""
+
+TELL_SECONDS = 0.2
+"""Transactions carry the group's offsets so often at the most.
+
+They are for people and tools, and take two of the five requests of a small batch.
+"""
+
+
+class TransactionalWriter(Producing):
+    """One transaction per batch; the transactional id is the partition number's."""
+
+    def __init__(self, settings: Settings, number: int, partitions: Mapping[str, int]) -> None:
+        super().__init__(
+            settings,
+            number,
+            partitions,
+            enable_idempotence=True,
+            transactional_id=settings.transactional_id(number),
+            transaction_timeout_ms=TRANSACTION_MS,
+        )
+        self._unanswered = False
+        self._untold: dict[str, int] = {}
+        """By topic: how far batches are durable that have not carried their offsets."""
+        self._tell_at = 0.0
+
+    async def open(self) -> None:
+        self._unanswered, self._untold, self._tell_at = False, {}, 0.0
+        await super().open()
+        self._watch_ends(self.producer.client)
+
+    def _watch_ends(self, client: Any) -> None:
+        """Aiokafka asks again when it gets no answer to the end of a transaction.
+
+        The first request may still be on its way, and would end the next transaction of this epoch halfway.
+        """
+        send = client.send
+
+        async def watched(node: int, request: Any, **options: Any) -> Any:
+            try:
+                return await send(node, request, **options)
+            except NodeNotReadyError:  # nothing was sent
+                raise
+            except KafkaError:
+                self._unanswered |= isinstance(request, EndTxnRequest)
+                raise
+
+        client.send = watched
+
+    async def write(self, states: Iterable[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int]) -> None:
+        try:
+            async with asyncio.timeout(STEP_SECONDS):
+                await self._write(states, outputs, offsets)
+        except (KafkaError, TimeoutError, IllegalOperation) as exc:
+            cause = self._cause()
+            if isinstance(exc, ProducerFenced | InvalidProducerEpoch) or cause is not None:
+                raise FencedError(repr(cause or exc)) from exc
+            if isinstance(exc, IllegalOperation):  # the producer was broken by an earlier error
+                raise KafkaError(repr(exc)) from exc
+            raise
+
+    async def _write(self, states: Iterable[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int]) -> None:
+        producer = self.producer
+        await producer.begin_transaction()
+        sent = await self.send(self.settings.changelog, states)
+        for topic, rows in outputs.items():
+            sent += await self.send(topic, rows)
+        self._untold.update(offsets)
+        telling = bool(self._untold) and asyncio.get_running_loop().time() >= self._tell_at
+        if telling:
+            await producer.send_offsets_to_transaction(
+                {TopicPartition(topic, self.number): offset for topic, offset in self._untold.items()},
+                self.settings.group_id,
+            )
+        for batch in sent:
+            await batch.taken()  # commit_transaction succeeds although a batch has failed
+        await producer.commit_transaction()
+        if self._unanswered:
+            raise KafkaConnectionError("the end of the transaction was not answered at once: it may come twice")
+        if telling:
+            self._untold, self._tell_at = {}, asyncio.get_running_loop().time() + TELL_SECONDS
+
+    async def tell(self, *, at_once: bool = False) -> None:
+        if at_once:
+            self._tell_at = 0.0
+        if self._untold and asyncio.get_running_loop().time() >= self._tell_at:
+            await self.write((), {}, {})
+
+    def _cause(self) -> BaseException | None:
+        """The fencing that another error hides: it ends the producer's sender first."""
+        task = self._producer._sender.sender_task if self._producer else None  # noqa: SLF001
+        if task is not None and task.done() and not task.cancelled():
+            exc: BaseException | None = task.exception()
+            return exc if isinstance(exc, (ProducerFenced, InvalidProducerEpoch)) else None
+        return None
+
+
+class AcknowledgedWriter(Producing):
+    """Without transactions. The group's offsets are the caller's to commit, afterwards.
+
+    `check` raises `FencedError` when somebody else may have the partition: no broker would refuse what is sent then.
+    """
+
+    def __init__(
+        self, settings: Settings, number: int, partitions: Mapping[str, int], check: Callable[[], None]
+    ) -> None:
+        super().__init__(settings, number, partitions)
+        self._check = check
+
+    async def write(self, states: Iterable[Row], outputs: Mapping[str, list[Row]], _offsets: Mapping[str, int]) -> None:
+        async with asyncio.timeout(STEP_SECONDS):
+            sent: list[Sent] = []
+            self._check()
+            for topic, rows in outputs.items():
+                sent += await self.send(topic, rows)
+            for batch in sent:
+                await batch.taken()
+            self._check()
+            for batch in await self.send(self.settings.changelog, states):
+                await batch.taken()  # one after the other: the mark comes last
+
+    async def tell(self, *, at_once: bool = False) -> None:
+        """The caller commits the group's offsets."""
+
+
+def make_writer(
+    settings: Settings, number: int, partitions: Mapping[str, int], check: Callable[[], None] = lambda: None
+) -> Writer:
+    """The writer of the delivery mode. `partitions`: how many each output topic has; `check`: of AcknowledgedWriter."""
+    if settings.delivery == "exactly_once":
+        return TransactionalWriter(settings, number, partitions)
+    return AcknowledgedWriter(settings, number, partitions, check)

@@ -1,0 +1,333 @@
+"""Writing on Apache Kafka while answers are lost or late: nothing is committed by halves, nothing after the end."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import InvalidProducerIdMapping, KafkaConnectionError, KafkaError, RequestTimedOutError
+from aiokafka.protocol.coordination import FindCoordinatorRequest
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnRequest, InitProducerIdRequest
+from kafka import TopicPartition as Place
+
+from streams.brokers.topics import admin
+from streams.delivery.ports import Row
+from streams.delivery.writer import TransactionalWriter
+from streams.errors import FencedError
+from streams.settings import Settings
+from tests.support.brokers import ApacheKafka
+from tests.support.topics_io import now, read_all
+from tests.support.workers import Deployment, deploy
+
+Answer = Callable[[], Awaitable[Any]]
+
+
+class Network:
+    """Between our producers and the brokers. `handle` may keep a request, or its answer, to itself."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.requests: list[Any] = []
+        self.handle: Callable[[Any, Answer], Awaitable[Any]] = lambda _request, answer: answer()
+        really = AIOKafkaClient.send
+
+        async def send(client: AIOKafkaClient, node: int, request: Any, **options: Any) -> Any:
+            self.requests.append(request)
+            return await self.handle(request, lambda: really(client, node, request, **options))
+
+        monkeypatch.setattr(AIOKafkaClient, "send", send)
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Network:
+    return Network(monkeypatch)
+
+
+def writer_of(to: Deployment) -> TransactionalWriter:
+    return TransactionalWriter(to.settings, 0, {})
+
+
+def rows(*values: str) -> list[Row]:
+    return [(b"c", value.encode(), []) for value in values]
+
+
+def committed(to: Deployment) -> list[str]:
+    return [(record.value or b"").decode() for record in read_all(to.broker, [to.settings.changelog])]
+
+
+def test_the_group_is_told_now_and_then_and_at_the_end(
+    apache_kafka: ApacheKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = deploy(apache_kafka)
+    topic = to.settings.topic("carts")
+    monkeypatch.setattr("streams.delivery.writer.TELL_SECONDS", 1e9)
+
+    def told() -> int:
+        with admin(to.settings) as client:
+            offsets = client.list_group_offsets({to.settings.group_id: [Place(topic, 0)]})
+        return int(offsets[to.settings.group_id][Place(topic, 0)].offset)
+
+    async def scenario() -> list[int]:
+        writer, found = writer_of(to), []
+        await writer.open()
+        for offset in (1, 2, 3):
+            await writer.write(rows(f"{offset}"), {}, {topic: offset})
+        found.append(await asyncio.to_thread(told))
+        await writer.tell()
+        found.append(await asyncio.to_thread(told))
+        await writer.tell(at_once=True)
+        found.append(await asyncio.to_thread(told))
+        await writer.close()
+        return found
+
+    assert asyncio.run(scenario()) == [1, 1, 3]
+    assert committed(to) == ["1", "2", "3"]
+
+
+def test_an_end_that_is_not_answered_leaves_the_outcome_unknown(apache_kafka: ApacheKafka, network: Network) -> None:
+    """It took effect, only the answer was lost: aiokafka asks again, and would go on."""
+    to = deploy(apache_kafka)
+
+    async def scenario() -> None:
+        writer = writer_of(to)
+        await writer.open()
+        await writer.write(rows("one"), {}, {})
+        lost: list[Any] = []
+
+        async def lose(request: Any, answer: Answer) -> Any:
+            found = await answer()
+            if isinstance(request, EndTxnRequest) and not lost:
+                lost.append(request)
+                raise KafkaConnectionError("connection reset")
+            return found
+
+        network.handle = lose
+        with pytest.raises(KafkaConnectionError, match="it may come twice"):
+            await writer.write(rows("two"), {}, {})
+        await writer.close()
+        await writer.open()
+        await writer.write(rows("three"), {}, {})
+        await writer.close()
+
+    asyncio.run(scenario())
+    assert committed(to) == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize("anew", [True, False], ids=["a-new-epoch", "the-same-epoch"])
+def test_a_late_end_does_not_end_the_next_transaction(apache_kafka: ApacheKafka, network: Network, anew: bool) -> None:
+    """Of the same epoch it would, halfway: the reason why the writer is opened anew."""
+    to = deploy(apache_kafka)
+
+    async def scenario() -> None:
+        writer = writer_of(to)
+        await writer.open()
+        late: list[Answer] = []
+
+        async def delay(request: Any, answer: Answer) -> Any:
+            if isinstance(request, EndTxnRequest) and not late:
+                late.append(answer)
+                raise RequestTimedOutError
+            return await answer()
+
+        network.handle = delay
+        client = writer.producer.client
+        with pytest.raises(KafkaConnectionError):
+            await writer.write(rows("one"), {}, {})
+        first = writer.producer
+        if anew:
+            writer = writer_of(to)
+            await writer.open()
+        await writer.producer.begin_transaction()
+        for batch in await writer.send(to.settings.changelog, rows("half")):
+            await batch.taken()
+        assert client is first.client
+        answer = await late[0]()
+        assert (answer.error_code != 0) is anew
+        await writer.close()
+        await first.stop()
+
+    asyncio.run(scenario())
+    assert committed(to) == (["one"] if anew else ["one", "half"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "fails"),
+    [
+        (InitProducerIdRequest, None),
+        (ProduceRequest, None),
+        (EndTxnRequest, None),
+        (FindCoordinatorRequest, AddPartitionsToTxnRequest),
+        (FindCoordinatorRequest, EndTxnRequest),
+    ],
+)
+def test_a_closed_writer_sends_nothing_more(
+    apache_kafka: ApacheKafka, network: Network, kind: type, fails: type | None
+) -> None:
+    """Whatever it was waiting for when it was broken off: another one may have opened since.
+
+    `fails`: only once such a request has failed. aiokafka would send all of these again.
+    """
+    to = deploy(apache_kafka)
+
+    async def scenario() -> None:
+        writer, reached, held = writer_of(to), asyncio.Event(), asyncio.Event()
+
+        failed = fails is None
+
+        async def hold(request: Any, answer: Answer) -> Any:
+            nonlocal failed
+            if fails and isinstance(request, fails):
+                failed = True
+                raise RequestTimedOutError
+            if failed and not held.is_set() and isinstance(request, kind):
+                reached.set()
+                await held.wait()
+                raise RequestTimedOutError
+            return await answer()
+
+        network.handle = hold
+
+        async def work() -> None:
+            await writer.open()
+            await writer.write(rows("broken off"), {}, {})
+
+        working = asyncio.create_task(work())
+        await reached.wait()
+        working.cancel()
+        await asyncio.wait((working,))
+        await writer.close()
+        network.requests.clear()
+        held.set()
+        await asyncio.sleep(0.5)
+        assert network.requests == []
+
+        network.handle = lambda _request, answer: answer()
+        other = writer_of(to)
+        await other.open()
+        await other.write(rows("other"), {}, {})
+        await other.close()
+
+    asyncio.run(scenario())
+    assert committed(to) == ["other"]
+
+
+@pytest.mark.parametrize("around", [1 << 20, 1 << 19], ids=["one-of-a-batch", "two-of-a-batch"])
+def test_whatever_the_sizes_all_of_it_is_committed_in_order(apache_kafka: ApacheKafka, around: int) -> None:
+    """A record that does not fit into a batch goes into the next, of the same transaction."""
+    to = deploy(apache_kafka)
+    values = [str(n) * (around + over) for n, over in enumerate((-200, -100, -90, -60, -1, 0, 1, 1 << 20))]
+
+    async def scenario() -> None:
+        writer = writer_of(to)
+        await writer.open()
+        await writer.write(rows("before", *values, "after"), {}, {})
+        await writer.close()
+
+    asyncio.run(scenario())
+    assert committed(to) == ["before", *values, "after"]
+
+
+def test_a_transaction_that_makes_no_progress_is_given_up(
+    apache_kafka: ApacheKafka, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Aiokafka itself would ask for ever."""
+    monkeypatch.setattr("streams.delivery.writer.STEP_SECONDS", 1.0)
+    to = deploy(apache_kafka)
+
+    async def scenario(kind: type) -> None:
+        async def refuse(request: Any, answer: Answer) -> Any:
+            if isinstance(request, kind):
+                raise RequestTimedOutError
+            return await answer()
+
+        network.handle = refuse
+        writer = writer_of(to)
+        await writer.open()
+        with pytest.raises(TimeoutError):
+            await writer.write(rows("never"), {}, {})
+        await writer.close()
+        network.handle = lambda _request, answer: answer()
+
+    for kind in (AddPartitionsToTxnRequest, ProduceRequest, EndTxnRequest):
+        asyncio.run(scenario(kind))
+    assert committed(to) == []
+
+
+def forgotten(settings: Settings) -> None:
+    """Return when the brokers know the transactional id of partition 0 no longer."""
+    id_ = settings.transactional_id(0)
+    with admin(settings) as client:
+        while any(told.transactional_id == id_ for found in client.list_transactions().values() for told in found):
+            time.sleep(0.1)
+
+
+@pytest.mark.usefixtures("apache_kafka")
+def test_an_id_that_the_brokers_have_forgotten_is_told_again() -> None:
+    """After a week without a batch they know nothing of it: the next one fails, and the one after it does not."""
+    forgetful = {
+        "transactional.id.expiration.ms": "1000",
+        "transaction.remove.expired.transaction.cleanup.interval.ms": "200",
+    }
+    with ApacheKafka(properties=forgetful) as kafka:
+        to = deploy(kafka)
+
+        async def scenario() -> None:
+            writer = writer_of(to)
+            await writer.open()
+            await writer.write(rows("one"), {}, {})
+            await asyncio.to_thread(forgotten, to.settings)
+            with pytest.raises(KafkaError) as failed:
+                await writer.write(rows("two"), {}, {})
+            assert isinstance(failed.value.__cause__, InvalidProducerIdMapping)
+            await writer.close()
+            await writer.open()
+            await writer.write(rows("two"), {}, {})
+            await writer.close()
+
+        asyncio.run(asyncio.wait_for(scenario(), 60))
+        assert committed(to) == ["one", "two"]
+
+
+def test_records_have_the_time_of_sending(apache_kafka: ApacheKafka) -> None:
+    """Not that of events: what a replay of 1997 makes would fall to retention at once."""
+    to = deploy(apache_kafka)
+    began = now()
+
+    async def scenario() -> None:
+        writer = writer_of(to)
+        await writer.open()
+        await writer.write(rows("state"), {to.topic("triggers.cart"): rows("trigger")}, {})
+        await writer.close()
+
+    asyncio.run(scenario())
+    with admin(to.settings) as client:
+        for topic in (to.settings.changelog, to.topic("triggers.cart")):
+            place = Place(topic, 0)
+            found = client.list_partition_offsets({place: began})[place]
+            assert found.offset == 0
+            assert began <= found.timestamp <= now()
+
+
+def test_who_opens_last_writes(apache_kafka: ApacheKafka) -> None:
+    to = deploy(apache_kafka)
+
+    async def scenario() -> None:
+        first, second = writer_of(to), writer_of(to)
+        await first.open()
+        await first.producer.begin_transaction()
+        for batch in await first.send(to.settings.changelog, rows("open")):
+            await batch.taken()
+        await second.open()
+        await second.write(rows("second"), {}, {})
+        await first.close()
+        await first.open()
+        with pytest.raises(FencedError):
+            await second.write(rows("fenced"), {}, {})
+        await first.write(rows("first"), {}, {})
+        await first.close()
+        await second.close()
+
+    asyncio.run(scenario())
+    assert committed(to) == ["second", "first"]

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 
 from agents import gapfit, pacing
+from agents.bendfit import fit_bends
 from agents.clockfit import TURNS
 from agents.fitting import snapshot_at
 from agents.histories import Floats, Ints, Orders, occasions_of
@@ -95,7 +96,8 @@ def fit_clock(orders: Orders, way: Way, end: int) -> tuple[TimingPrior, Ran]:
         sample = gapfit.sample_of(occasions_of(orders, clock), clock, end)
         found, _ = gapfit.fit_gaps(sample, prior, SHIFT)
         prior = msgspec.structs.replace(found, level=prior.level)
-    return prior, ran
+    middle = (way.begin + end) // 2
+    return fit_bends(occasions_of(orders, clock), prior, clock, middle, end), ran
 
 
 def first_day(orders: Orders) -> int:

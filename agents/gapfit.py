@@ -22,7 +22,7 @@ MOST = 40_000
 """Gaps that a fit looks at: of every so-manieth customer, where there are more."""
 
 _SHIFT = 0.25
-"""Standard deviation of the hold on each knot of the shift, towards 0."""
+"""Standard deviation of the hold on each knot of the shift, towards 0, where nothing else is said."""
 _REGULAR = 0.5
 """The share of the most regular class from which FINE is tried: gaps of whole days look like clockwork, a little."""
 _WORTH = 10.0
@@ -49,18 +49,18 @@ def some_of(occasions: Occasions, most: int = MOST) -> Occasions:
     return occasions if every <= 1 else occasions.take(occasions.customer % every == 0)
 
 
-def fit_gaps(sample: Sample, start: TimingPrior) -> tuple[TimingPrior, float]:
-    """The likeliest rhythm and its ln likelihood, from a start nearby."""
-    found, value = _fit(sample, start, start.sigmas)
+def fit_gaps(sample: Sample, start: TimingPrior, hold: float = _SHIFT) -> tuple[TimingPrior, float]:
+    """The likeliest rhythm and its ln likelihood, from a start nearby; `hold`: of each knot of the shift towards 0."""
+    found, value = _fit(sample, start, start.sigmas, hold)
     if start.sigmas == SIGMAS and found.weights[0] > _REGULAR:
-        finer, better = _fit(sample, found, FINE)
+        finer, better = _fit(sample, found, FINE, hold)
         if better > value + _WORTH:
             return finer, better
     return found, value
 
 
 def _fit(
-    sample: Sample, start: TimingPrior, sigmas: tuple[float, float, float, float, float]
+    sample: Sample, start: TimingPrior, sigmas: tuple[float, float, float, float, float], hold: float
 ) -> tuple[TimingPrior, float]:
     likelihood = GapLikelihood(sample, sigmas)
     size = len(sample.x)
@@ -70,8 +70,8 @@ def _fit(
         more, slope = held(theta[:FREE])
         shift = theta[OMEGA + 1 :]
         gradient[:FREE] += slope
-        gradient[OMEGA + 1 :] -= shift / _SHIFT**2
-        value += more - 0.5 * float(shift @ shift) / _SHIFT**2
+        gradient[OMEGA + 1 :] -= shift / hold**2
+        value += more - 0.5 * float(shift @ shift) / hold**2
         return -value / size, -gradient / size
 
     low, high = np.array(_LIMITS).T

@@ -89,7 +89,7 @@ def paces(occasions: Occasions, prior: TimingPrior, end: int, level: float) -> t
     every = max(1, -(-int(np.unique(occasions.customer).size) * weeks // MOST_PAIRS))
     if every > 1:
         occasions = occasions.take(occasions.customer % every == 0)
-    watch = _Watch(occasions, prior, begin, end, weeks)
+    watch = Watch(occasions, prior, begin, end, weeks)
     observers = Observers()
     rates, now = [], 0.0
     for week in range(weeks):
@@ -104,12 +104,14 @@ def paces(occasions: Occasions, prior: TimingPrior, end: int, level: float) -> t
     return told, watch.seen / watch.expected if watch.expected > 0 else 1.0
 
 
-class _Watch:
-    """Open gaps week by week, with their ages by the clock as it runs."""
+class Watch:
+    """Open gaps week by week, with their ages by the clock as it runs; up to the `window` of the customer's own."""
 
-    def __init__(self, gaps: Occasions, prior: TimingPrior, begin: int, end: int, weeks: int) -> None:
+    def __init__(
+        self, gaps: Occasions, prior: TimingPrior, begin: int, end: int, weeks: int, window: float = _WINDOW
+    ) -> None:
         rhythm = gaps.rhythm(prior)
-        self._rhythm, self._limit = rhythm, rhythm.window(_WINDOW)
+        self._rhythm, self._limit = rhythm, rhythm.window(window)
         self._start = (gaps.last_at - begin) / DAY
         closes = (gaps.closes - begin) / DAY
         self._stop = np.minimum(closes, (end - begin) / DAY)

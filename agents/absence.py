@@ -74,11 +74,15 @@ def complete(told: Sequence[Told], prior: TimingPrior, clock: Clock, version: st
 
 
 def _sentence(told: Told, evidence: dict[str, float]) -> str:
-    usual = f"{evidence['usual_days']:.0f} days ({evidence['usual_days_low']:.0f} to {evidence['usual_days_high']:.0f})"
-    since = f"{evidence['days_since_last_order']:.0f} days ago"
+    usual = f"{_days(evidence['usual_days'])} ({evidence['usual_days_low']:.0f} to {evidence['usual_days_high']:.0f})"
+    since = f"{_days(evidence['days_since_last_order'])} ago"
     chance = f"chance of an order in the next {spell(told.horizon)} {100 * (1 - evidence['p_no_order']):.0f} %"
     if told.count == 1:
         return f"customers usually order again after {usual}; the only order was {since}; {chance}"
     if told.state[0] == 0:
         return f"{told.count} orders on one day, {since}; customers usually return after {usual}; {chance}"
     return f"usually orders every {usual}; last order {since}; {chance}"
+
+
+def _days(count: float) -> str:
+    return f"{count:.0f} {'day' if f'{count:.0f}' == '1' else 'days'}"

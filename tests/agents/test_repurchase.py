@@ -126,3 +126,12 @@ def test_evidence_of_a_lapsed_first_order_is_of_its_own_rule() -> None:
     assert overdue.evidence["window_days"] == round(float(rhythm_of([20]).window(0.7)[0]), 1)
     (due,) = triggers_of(shop.decisions, "repurchase.due")
     assert (due.evidence["window"], due.evidence["horizon_days"]) == (0.7, 60.0)
+
+
+def test_one_day_is_a_day(style: Style) -> None:
+    shop = shop_of(style)
+    ordering(shop, *range(12))
+    shop.wait_until(day(14))
+    (due,) = [trigger for trigger in shop.triggers if trigger.type == "repurchase.due"]
+    assert due.reason.startswith("usually orders every 1 day (1 to ")
+    assert "; last order 1 day ago; " in due.reason

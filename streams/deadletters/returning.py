@@ -5,74 +5,33 @@ receipt, and nothing twice. Without them a run that is broken off may send a chu
 harmless to a worker.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
-
-from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaConnectionError, KafkaError, ProducerFenced
 
 from streams.deadletters.letter import Letter, receipt_row
-from streams.delivery.ports import STEP_SECONDS, Row
-from streams.delivery.producing import Producing, Sent
-from streams.errors import FencedError
+from streams.delivery.ports import Row
+from streams.delivery.stepwise import Place, Stepwise
 from streams.settings import Settings
 
 CHUNK, CHUNK_BYTES = 500, 4 << 20
 """Letters that are sent back at once, and their bytes."""
-_TRANSACTION_MS = 60_000
-"""Longer than a step may take."""
 
 
-class Returner(Producing):
+class Returner(Stepwise):
     """Opening it ends what another one has begun, and fences that one."""
 
     def __init__(self, settings: Settings) -> None:
-        options: dict[str, Any] = {}
-        self._transactional = settings.delivery == "exactly_once"
-        if self._transactional:
-            options = {
-                "enable_idempotence": True,
-                "transactional_id": f"{settings.group_id}-dead-letters",
-                "transaction_timeout_ms": _TRANSACTION_MS,
-            }
-        super().__init__(settings, 0, {}, **options)
+        super().__init__(settings, "dead-letters")
         self._topic = settings.topic("dead_letters")
 
-    async def open(self) -> None:
-        self._unanswered = False
-        await super().open()
-        self._watch_ends(self.producer.client)
-
     async def write(self, letters: Iterable[Letter]) -> None:
-        """Make them and their receipts durable. Raises KafkaError, TimeoutError, `FencedError`.
+        """Make them and then their receipts durable. Raises what `write_in_order` does.
 
         After an error it is unknown whether they are: `close`, and read what the receipts say.
         """
-        back: dict[tuple[str, int], list[Row]] = defaultdict(list)
-        offsets: dict[tuple[str, int], list[int]] = defaultdict(list)
+        back: dict[Place, list[Row]] = defaultdict(list)
+        offsets: dict[Place, list[int]] = defaultdict(list)
         for letter in letters:
             back[letter.topic, letter.partition].append(letter.row())
             offsets[self._topic, letter.number].append(letter.offset)
-        receipts = {place: [receipt_row(some)] for place, some in offsets.items()}
-        try:
-            async with asyncio.timeout(STEP_SECONDS):
-                if self._transactional:
-                    await self.producer.begin_transaction()
-                await self._acknowledged(back)
-                await self._acknowledged(receipts)
-                if self._transactional:
-                    await self.producer.commit_transaction()
-        except (ProducerFenced, InvalidProducerEpoch) as exc:
-            raise FencedError(str(exc)) from exc
-        except IllegalOperation as exc:  # the producer was broken by an earlier error
-            raise KafkaError(repr(exc)) from exc
-        if self._unanswered:
-            raise KafkaConnectionError("the end of the transaction was not answered at once: it may come twice")
-
-    async def _acknowledged(self, rows: dict[tuple[str, int], list[Row]]) -> None:
-        sent: list[Sent] = []
-        for (topic, partition), some in rows.items():
-            sent += await self.send(topic, some, partition)
-        for batch in sent:
-            await batch.taken()
+        await self.write_in_order(back, {place: [receipt_row(some)] for place, some in offsets.items()})

@@ -70,7 +70,7 @@ def finish(worker: Worker) -> None:
         partitions = worker.health()["partitions"].values()
         return bool(partitions) and all(partition["lag"] == 0 for partition in partitions)
 
-    worker.wait_until(finished, 90)
+    worker.wait_until(finished, 240)
 
 
 # --- through Kafka as through the pure core --------------------------------------------------------------------------
@@ -83,7 +83,7 @@ def test_a_real_log_gives_what_the_backtest_says(embedded_broker: EmbeddedBroker
     expected = pure(need(log), to)
     replay(log, to)
     with running(to.environ) as worker:
-        worker.wait_until(lambda: sent(worker) >= expected.count, 60)
+        worker.wait_until(lambda: sent(worker) >= expected.count, 240)
         finish(worker)
         assert worker.metric("offbeat_events_total") == expected.events
         assert worker.metric("offbeat_customers") == len(expected.states)

@@ -43,11 +43,13 @@ def fit(file: str, out: str) -> None:
 def _fit(file: str, wall: int) -> tuple[Log, Fitted]:
     with progress() as show:
         log = read_log(file, wall=wall, on_progress=lambda share: show(share, "checking"))
-        orders = gather(shown(log, show), wall=wall).orders
+        found = gather(shown(log, show), wall=wall)
+        orders = found.orders
         if log.span is None or not len(orders):
             raise LogError(f"{file}: holds no order, so there is nothing to fit")
         show(1.0, "fitting")
-        return log, fit_orders(orders, log.span[1])  # until the last event of any kind the shop was watched
+        # until the last event of any kind the shop was watched
+        return log, fit_orders(orders, log.span[1], found.sold, found.categories)
 
 
 def tell_notes(fitted: Fitted) -> None:

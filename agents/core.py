@@ -220,7 +220,7 @@ class Core:
             near = customer.orders is None or due <= customer.orders.last_at + BROWSING
             wake = due if near else min(due, forget_at(customer))
             self.states.arm(key, customer, wake)
-            self.states.close(key, customer, min(wake, self._wake(customer)))
+            self.states.close(key, customer, min(wake, self._carts.wake(customer), self._replenish.wake(customer)))
 
     def _erase(self, key: bytes, customer: Customer, event: CustomerErased) -> None:
         cause = {"type": "customer.erased", "event_id": event.event_id}

@@ -74,8 +74,8 @@ class Handlers:
     def wake(self, customer: Customer) -> int:
         """When the customer is to be looked at next, by all rules that wait."""
         wake = self._carts.wake(customer)
-        if customer.products:
-            wake = min(wake, self._replenish.wake(customer))
+        if customer.products and (due := self._replenish.wake(customer)) < wake:
+            wake = due
         orders = customer.orders
         return wake if orders is None else min(wake, self._repurchase.wake(orders))
 

@@ -40,8 +40,6 @@ class Replenish:
     @staticmethod
     def wake(customer: Customer) -> int:
         """When the next product is due."""
-        if not customer.products:
-            return NEVER
         due = due_of(customer.products)
         return NEVER if due == NOT_DUE else due * 1000
 
@@ -55,11 +53,12 @@ class Replenish:
 
     def bought(self, customer: Customer, order: OrderCompleted, at: int) -> list[int]:
         """Remember the products of an order; the due times of the triggers that it answers, for `answer`."""
-        when, items = seconds(at), _summed(order.items)
-        packed = with_new(customer.products, when, {name: quantity for name, (_, quantity) in items.items()})
+        when = seconds(at)
+        packed = with_new(customer.products, when, order.items)
         if packed is not None:
             customer.products = packed
             return []
+        items = _summed(order.items)
         products = unpack_products(customer.products)
         answered = {self._buy(products, name, category, when, quantity) for name, (category, quantity) in items.items()}
         products.trim(when)

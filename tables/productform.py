@@ -5,24 +5,28 @@ once takes 10 bytes, one bought twice 16, a regular 43 and its names. The due ti
 bought before is added without a look at the rest: that is most of what most shops sell.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from struct import Struct as Layout
 from struct import error as LayoutError  # noqa: N812
 
 from xxhash import xxh32_digest
 
 from tables.customer import StateError
+from tables.events import OrderItem
 from tables.products import LAST_SECOND, NEVER, ONCE, Products, Regular, clipped
 
 _HEAD = Layout(">IBB")
 _ONCE = Layout(">IIe")
-_BOUGHT = Layout(">Ie")
-"""What follows the hash of a product bought once."""
+_HALF = Layout(">e")
+_QUANTITIES = {float(number): _HALF.pack(number) for number in range(1, 11)}
+"""The usual ones, packed."""
+_BYTES = [bytes((number,)) for number in range(ONCE + 1)]
 _EMPTY = NEVER.to_bytes(4, "big") + b"\0\0"
 _TWICE = Layout(">IIeIe")
 _REGULAR = Layout(">HHHBIeIe5fI")
 """Bytes of the names, days, flags, and the fields of a regular in their order; `told` is a flag."""
 _TOLD, _CATEGORY = 1, 2
+_NEVER_BEGINS = NEVER >> 24
 _MOST_DAYS = (1 << 16) - 1
 _FIRST_SECOND = 1
 
@@ -33,8 +37,8 @@ def seconds(at: int) -> int:
 
 
 def due_of(packed: bytes) -> int:
-    """When the next regular is due, in epoch seconds; NEVER."""
-    return int.from_bytes(packed[:4], "big") if packed else NEVER
+    """When the next regular is due, in epoch seconds; NEVER. Mostly the first byte tells."""
+    return NEVER if not packed or packed[0] == _NEVER_BEGINS else int.from_bytes(packed[:4], "big")
 
 
 def pack_products(products: Products) -> bytes:
@@ -91,24 +95,26 @@ def _regulars(packed: bytes, at: int, end: int) -> dict[str, Regular]:
     return found
 
 
-def with_new(packed: bytes, at: int, bought: Mapping[str, float]) -> bytes | None:
-    """The same products after an order at `at` (seconds) of others, by id with their quantities, as `trim` leaves them.
+def with_new(packed: bytes, at: int, items: Sequence[OrderItem]) -> bytes | None:
+    """The same products after an order at `at` (seconds) of others, as `Products.trim` leaves them.
 
     None: some may be known already, or the order is not the newest; look at them one by one.
     """
     packed = packed or _EMPTY
     once = packed[4]
     begin = len(packed) - once * _ONCE.size
-    if once and int.from_bytes(packed[-6:-2], "big") >= at:
+    when = at.to_bytes(4, "big")
+    if once and packed[-6:-2] >= when:
         return None
     named = begin > _HEAD.size + packed[5] * _TWICE.size
-    records = []
-    for product_id, quantity in bought.items():
+    bought: dict[bytes, bytes] = {}
+    for item in items:
+        product_id = item.product_id
         name = xxh32_digest(product_id)
-        if name in packed or (named and product_id.encode() in packed):
+        if name in packed or name in bought or (named and product_id.encode() in packed):
             return None
-        records.append(name + _BOUGHT.pack(at, clipped(quantity)))
-    records.sort(reverse=True)
-    kept = packed[begin:] + b"".join(records)
+        much = _QUANTITIES.get(item.quantity)
+        bought[name] = name + when + (_HALF.pack(clipped(item.quantity)) if much is None else much)
+    kept = packed[begin:] + b"".join(sorted(bought.values(), reverse=True))
     kept = kept[-ONCE * _ONCE.size :]
-    return b"".join((packed[:4], bytes((len(kept) // _ONCE.size,)), packed[5:begin], kept))
+    return b"".join((packed[:4], _BYTES[len(kept) // _ONCE.size], packed[5:begin], kept))

@@ -26,9 +26,10 @@ KEPT = 0.9
 """What a new interval leaves of those before it in the sums."""
 _LEAST, _MOST = 2.0**-10, 60_000.0
 """Quantities beyond are taken for these: they are kept in two bytes, to three digits."""
-LAST_SECOND = (1 << 32) - 2
 NEVER = (1 << 32) - 1
 """A due time that does not come."""
+LAST_SECOND = (255 << 24) - 1
+"""In 2105; NEVER begins with another byte."""
 
 Once = tuple[int, float]
 """When, how much."""

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tables.customer import StateError
+from tables.events import OrderItem
 from tables.productform import due_of, pack_products, seconds, unpack_products, with_new
 from tables.products import DAY, KEPT, NEVER, ONCE, REGULARS, TWICE, Products, Regular
 
@@ -31,6 +32,10 @@ def nothing() -> Products:
 
 def on(day: float) -> int:
     return T0 + round(day * DAY)
+
+
+def items(bought: dict[str, float]) -> list[OrderItem]:
+    return [OrderItem(product_id=name, quantity=quantity) for name, quantity in bought.items()]
 
 
 def take(packed: bytes, at: int, bought: dict[str, float]) -> bytes:
@@ -76,7 +81,7 @@ def test_what_was_never_bought_is_added_as_if_all_were_looked_at(log_of: list[Or
     added = 0
     for day, bought in sorted(log_of, key=lambda order: order[0]):
         slow = take(slow, on(day), bought)
-        new = with_new(quick, on(day), bought)
+        new = with_new(quick, on(day), items(bought))
         added += new is not None
         quick = take(quick, on(day), bought) if new is None else new
         assert unpack_products(quick) == unpack_products(slow)
@@ -169,7 +174,7 @@ def test_a_hundred_thousand_products_push_out_no_regular() -> None:
         packed = take(packed, on(day), {"coffee": 1.0, "filters": 1.0})
     for day in range(61, 81):
         crowd = {f"thing-{day}-{number}": 1.0 for number in range(5_000)}
-        new = with_new(packed, on(day), crowd)
+        new = with_new(packed, on(day), items(crowd))
         packed = take(packed, on(day), crowd)
         assert new == packed
         assert len(packed) < 300
@@ -221,7 +226,7 @@ def test_any_quantity_and_any_time_can_be_kept(quantity: float) -> None:
     packed = b""
     for at in (-(1 << 62), 0, 1, 1 << 62):
         packed = take(packed, seconds(at), {"x": quantity})
-        packed = with_new(packed, seconds(1 << 62), {f"y{at}": quantity}) or packed
+        packed = with_new(packed, seconds(1 << 62), items({f"y{at}": quantity})) or packed
     assert unpack_products(packed)
 
 

@@ -23,6 +23,7 @@ from tables.clock import Clock
 from tables.customer import NEVER, Customer, seen_before
 from tables.events import CARTS, SOURCES, AnyEvent, CustomerErased, OrderCompleted
 from tables.parameters import Parameters
+from tables.productform import IDLE
 from tables.retention import BROWSING, NAMES, forget, forget_at, lies
 from tables.states import Changes, States
 
@@ -220,7 +221,10 @@ class Core:
             near = customer.orders is None or due <= customer.orders.last_at + BROWSING
             wake = due if near else min(due, forget_at(customer))
             self.states.arm(key, customer, wake)
-            self.states.close(key, customer, min(wake, self._carts.wake(customer), self._replenish.wake(customer)))
+            durable = min(wake, self._carts.wake(customer))
+            if customer.products and customer.products[0] != IDLE:
+                durable = min(durable, self._replenish.wake(customer))
+            self.states.close(key, customer, durable)
 
     def _erase(self, key: bytes, customer: Customer, event: CustomerErased) -> None:
         cause = {"type": "customer.erased", "event_id": event.event_id}

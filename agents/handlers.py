@@ -30,6 +30,7 @@ from tables.events import (
     ProductViewed,
 )
 from tables.orders import RecentOrder, add_order, find_order
+from tables.productform import IDLE
 
 Handler = Callable[[str, bytes, Customer, Any, int], int]
 """Applies an event; returns when what it changed is to be looked at. NEVER: no earlier than before.
@@ -74,8 +75,9 @@ class Handlers:
     def wake(self, customer: Customer) -> int:
         """When the customer is to be looked at next, by all rules that wait."""
         wake = self._carts.wake(customer)
-        if customer.products and (due := self._replenish.wake(customer)) < wake:
-            wake = due
+        products = customer.products
+        if products and products[0] != IDLE:  # as `Replenish.wake` does it, without a call for every order
+            wake = min(wake, self._replenish.wake(customer))
         orders = customer.orders
         return wake if orders is None else min(wake, self._repurchase.wake(orders))
 

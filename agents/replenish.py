@@ -16,7 +16,7 @@ from tables.customer import NEVER, Customer
 from tables.events import OrderCompleted, OrderItem
 from tables.orders import Orders, RecentOrder
 from tables.parameters import Parameters
-from tables.productform import due_of, pack_products, seconds, unpack_products, with_new
+from tables.productform import IDLE, due_of, pack_products, seconds, unpack_products, with_new
 from tables.products import DAY, Products, Regular
 from tables.products import NEVER as NOT_DUE
 
@@ -40,8 +40,8 @@ class Replenish:
     @staticmethod
     def wake(customer: Customer) -> int:
         """When the next product is due."""
-        due = due_of(customer.products)
-        return NEVER if due == NOT_DUE else due * 1000
+        products = customer.products
+        return due_of(products) * 1000 if products and products[0] != IDLE else NEVER
 
     @classmethod
     def timers(cls, customer: Customer) -> list[tuple[str, int]]:
@@ -53,12 +53,11 @@ class Replenish:
 
     def bought(self, customer: Customer, order: OrderCompleted, at: int) -> list[int]:
         """Remember the products of an order; the due times of the triggers that it answers, for `answer`."""
-        when = seconds(at)
-        packed = with_new(customer.products, when, order.items)
+        packed = with_new(customer.products, at // 1000, order.items)
         if packed is not None:
             customer.products = packed
             return []
-        items = _summed(order.items)
+        when, items = seconds(at), _summed(order.items)
         products = unpack_products(customer.products)
         answered = {self._buy(products, name, category, when, quantity) for name, (category, quantity) in items.items()}
         products.trim(when)

@@ -18,17 +18,27 @@ from tables.products import LAST_SECOND, NEVER, ONCE, Products, Regular, clipped
 _HEAD = Layout(">IBB")
 _ONCE = Layout(">IIe")
 _HALF = Layout(">e")
-_QUANTITIES = {float(number): _HALF.pack(number) for number in range(1, 11)}
-"""The usual ones, packed."""
 _BYTES = [bytes((number,)) for number in range(ONCE + 1)]
 _EMPTY = NEVER.to_bytes(4, "big") + b"\0\0"
 _TWICE = Layout(">IIeIe")
+_HEAD_SIZE, _ONCE_SIZE, _TWICE_SIZE = _HEAD.size, _ONCE.size, _TWICE.size
 _REGULAR = Layout(">HHHBIeIe5fI")
 """Bytes of the names, days, flags, and the fields of a regular in their order; `told` is a flag."""
 _TOLD, _CATEGORY = 1, 2
-_NEVER_BEGINS = NEVER >> 24
+IDLE = NEVER >> 24
+"""The first byte of what is not due at any time."""
 _MOST_DAYS = (1 << 16) - 1
 _FIRST_SECOND = 1
+
+
+class _Halves(dict[float, bytes]):
+    """Quantities, packed; the usual ones once and for all."""
+
+    def __missing__(self, quantity: float) -> bytes:
+        return _HALF.pack(clipped(quantity))
+
+
+_HALVES = _Halves({float(number): _HALF.pack(number) for number in range(1, 11)})
 
 
 def seconds(at: int) -> int:
@@ -37,8 +47,8 @@ def seconds(at: int) -> int:
 
 
 def due_of(packed: bytes) -> int:
-    """When the next regular is due, in epoch seconds; NEVER. Mostly the first byte tells."""
-    return NEVER if not packed or packed[0] == _NEVER_BEGINS else int.from_bytes(packed[:4], "big")
+    """When the next regular is due, in epoch seconds; NEVER."""
+    return int.from_bytes(packed[:4], "big") if packed else NEVER
 
 
 def pack_products(products: Products) -> bytes:
@@ -98,23 +108,20 @@ def _regulars(packed: bytes, at: int, end: int) -> dict[str, Regular]:
 def with_new(packed: bytes, at: int, items: Sequence[OrderItem]) -> bytes | None:
     """The same products after an order at `at` (seconds) of others, as `Products.trim` leaves them.
 
-    None: some may be known already, or the order is not the newest; look at them one by one.
+    None: some may be known already, or the order is not the newest; look at them one by one. This runs for most orders,
+    so it calls as little as it can.
     """
     packed = packed or _EMPTY
-    once = packed[4]
-    begin = len(packed) - once * _ONCE.size
-    when = at.to_bytes(4, "big")
-    if once and packed[-6:-2] >= when:
+    end = -packed[4] * _ONCE_SIZE or None
+    once = packed[end:] if end else b""
+    if not _FIRST_SECOND <= at <= LAST_SECOND or once[-6:-2] >= (when := at.to_bytes(4, "big")):
         return None
-    named = begin > _HEAD.size + packed[5] * _TWICE.size
+    named = packed[_HEAD_SIZE + packed[5] * _TWICE_SIZE : end]
     bought: dict[bytes, bytes] = {}
     for item in items:
-        product_id = item.product_id
-        name = xxh32_digest(product_id)
-        if name in packed or name in bought or (named and product_id.encode() in packed):
+        name = xxh32_digest(item.product_id)
+        if name in packed or name in bought or (named and item.product_id.encode() in named):
             return None
-        much = _QUANTITIES.get(item.quantity)
-        bought[name] = name + when + (_HALF.pack(clipped(item.quantity)) if much is None else much)
-    kept = packed[begin:] + b"".join(sorted(bought.values(), reverse=True))
-    kept = kept[-ONCE * _ONCE.size :]
-    return b"".join((packed[:4], _BYTES[len(kept) // _ONCE.size], packed[5:begin], kept))
+        bought[name] = name + when + _HALVES[item.quantity]
+    kept = (once + b"".join(sorted(bought.values(), reverse=True)))[-ONCE * _ONCE_SIZE :]
+    return packed[:4] + _BYTES[len(kept) // _ONCE_SIZE] + packed[5:end] + kept

@@ -68,4 +68,8 @@ def _tell(fitted: Fitted, out: str) -> None:
     click.echo(f"{gone:.0%} are gone after the first order; {returning}")
     if basket is not BUILTIN.basket:
         click.echo(f"half of the orders are below {math.exp(basket.m0):.2f}")
+    products = fitted.parameters.products
+    if products is not BUILTIN.products:
+        own = f"; categories with a rhythm of their own: {len(products.categories)}" if products.categories else ""
+        click.echo(f"a product bought again and again is bought every {math.exp(products.overall.mu):.0f} days{own}")
     click.echo(f"{out}: parameters {fitted.parameters.version}")

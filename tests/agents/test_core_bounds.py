@@ -131,7 +131,9 @@ def test_orders_of_a_hundred_thousand_products_stay_small() -> None:
         costs.append(calls_of(partial(taken, shop, order(day(30 * number), items=crowd))))
         assert len(shop.durable[b"ann"]) < 2_500
     assert max(costs[1:]) <= 1.5 * min(costs[1:])
-    assert len(unpack_products(shop.customer().products).regulars) == 12, "the same ones were followed from order to order"
+    assert len(unpack_products(shop.customer().products).regulars) == 12, (
+        "the same ones were followed from order to order"
+    )
 
 
 def test_ten_thousand_looks_stay_small() -> None:

@@ -79,7 +79,7 @@ def kept(one: Regular) -> list[float]:
 def test_what_was_never_bought_is_added_as_if_all_were_looked_at(log_of: list[Order]) -> None:
     quick = slow = b""
     added = 0
-    for day, bought in sorted(log_of, key=lambda order: order[0]):
+    for day, bought in log_of:
         slow = take(slow, on(day), bought)
         new = with_new(quick, on(day), items(bought))
         added += new is not None

@@ -23,7 +23,6 @@ Floats: TypeAlias = NDArray[np.float64]
 BOUNDS = [(-50.0, 50.0), (-7.0, 7.0), (math.log(0.5), 7.0), (-9.0, 9.0)]
 """Of m0, ln k0, ln a0 and ln b0."""
 _BUILTIN = BUILTIN.basket
-_SPREAD: Floats = np.log([_BUILTIN.k0, _BUILTIN.a0, _BUILTIN.b0])
 _LN_2PI = math.log(2 * math.pi)
 
 
@@ -63,23 +62,24 @@ def ln_likelihood(theta: Floats, seen: Baskets) -> tuple[float, Floats]:
     return float(np.dot(seen.count, each)), np.array([np.dot(seen.count, one) for one in by])
 
 
-def fit_basket(seen: Baskets) -> BasketPrior:
+def fit_basket(seen: Baskets, built_in: BasketPrior = _BUILTIN) -> BasketPrior:
     """The likeliest prior; needs at least one customer.
 
     The hold is on k0, a0 and b0 alone: what an amount is depends on the shop and its currency.
     """
     customers = float(seen.count.sum())
+    spread: Floats = np.log([built_in.k0, built_in.a0, built_in.b0])
 
     def descent(theta: Floats) -> tuple[float, Floats]:
         value, gradient = ln_likelihood(theta, seen)
-        off = theta[1:] - _SPREAD
+        off = theta[1:] - spread
         gradient[1:] -= off
         return -(value - 0.5 * float(np.dot(off, off))) / customers, -gradient / customers
 
     centre = float(np.average(seen.mean, weights=seen.count))
     best = minimize(
         descent,
-        np.concatenate(([centre], _SPREAD)),
+        np.concatenate(([centre], spread)),
         jac=True,
         method="L-BFGS-B",
         bounds=BOUNDS,

@@ -16,12 +16,14 @@ from agents.decisions import Decision
 from agents.emitter import Emitter
 from agents.handlers import Handlers
 from agents.notices import Notices
+from agents.replenish import Replenish
 from agents.repurchase import Repurchase
 from agents.rules import Rules
 from tables.clock import Clock
 from tables.customer import NEVER, Customer, seen_before
 from tables.events import CARTS, SOURCES, AnyEvent, CustomerErased, OrderCompleted
 from tables.parameters import Parameters
+from tables.productform import IDLE
 from tables.retention import BROWSING, NAMES, forget, forget_at, lies
 from tables.states import Changes, States
 
@@ -72,10 +74,11 @@ class Core:
         """Customers that their timers have opened in this batch."""
         self._repurchase = Repurchase(rules, parameters, self.emitter)
         self._carts = Carts(rules, self.emitter)
+        self._replenish = Replenish(rules, parameters, self.emitter)
         baskets = Baskets(rules, parameters.basket, self.emitter)
         self.notices = Notices()
         clock = Clock(parameters.clock)
-        handlers = Handlers(self._repurchase, self._carts, baskets, self.emitter, self.notices, clock)
+        handlers = Handlers(self._repurchase, self._carts, baskets, self._replenish, self.emitter, self.notices, clock)
         self.counts = handlers.counts
         """Events that were not applied, by why: duplicate, repeated, ignored."""
         self.sales = handlers.sales
@@ -178,6 +181,7 @@ class Core:
                 return
             if customer.orders is not None:
                 self._repurchase.replan(key, customer, customer.orders)
+            self._replenish.replan(customer)
             self.states.arm(key, customer, self._next_look(customer))
             self._close(key, customer)
             return
@@ -192,6 +196,8 @@ class Core:
             self._repurchase.fire(customer_id, customer, customer.orders, due, live_from)
         if self._carts.wake(customer) <= due:
             self._carts.fire(customer_id, customer, due)
+        if customer.orders is not None and self._replenish.wake(customer) <= due:
+            self._replenish.fire(customer_id, customer, customer.orders, due, live_from)
         if forget_at(customer) <= due and forget(customer, due):
             self._drop(key, customer)
             return
@@ -215,7 +221,10 @@ class Core:
             near = customer.orders is None or due <= customer.orders.last_at + BROWSING
             wake = due if near else min(due, forget_at(customer))
             self.states.arm(key, customer, wake)
-            self.states.close(key, customer, min(wake, self._carts.wake(customer)))
+            durable = min(wake, self._carts.wake(customer))
+            if customer.products and customer.products[0] != IDLE:
+                durable = min(durable, self._replenish.wake(customer))
+            self.states.close(key, customer, durable)
 
     def _erase(self, key: bytes, customer: Customer, event: CustomerErased) -> None:
         cause = {"type": "customer.erased", "event_id": event.event_id}

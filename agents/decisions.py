@@ -17,6 +17,7 @@ FAMILIES = {
     "repurchase.due": "repurchase",
     "repurchase.overdue": "repurchase",
     "first_purchase.lapsed": "repurchase",
+    "product.replenish_due": "repurchase",
     "cart.abandoned": "cart",
     "checkout.abandoned": "cart",
     "browse.abandoned": "cart",

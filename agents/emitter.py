@@ -83,6 +83,17 @@ class Emitter:
                 kept.append(opened)
         customer.open = kept
 
+    def cancel_due(
+        self, customer_id: str, customer: Customer, rule: str, due: int, reason: str, cause: dict[str, Any]
+    ) -> None:
+        """Cancel the trigger of a rule that was due at `due`, if it is remembered."""
+        for opened in customer.open:
+            if opened.rule == rule and opened.due_at == due:
+                customer.open.remove(opened)
+                stamp = max(self.now, opened.fired_at)
+                self.decisions.append(cancel(opened, customer_id, stamp, reason, cause))
+                return
+
 
 def _expiry(opened: OpenTrigger) -> int:
     return opened.expires_at

@@ -13,7 +13,8 @@ import numpy as np
 
 from agents.basketfit import Baskets, baskets, fit_basket
 from agents.clockfit import Timing, refine
-from agents.histories import Orders, occasions_of
+from agents.histories import Orders, Sold, occasions_of
+from agents.productfit import fit_products
 from agents.timingfit import NoFitError, fit_drop_out, fit_timing, sensible
 from agents.timinglikelihood import Snapshot, snapshot
 from tables.orders import DAY, WEEK
@@ -37,8 +38,8 @@ class Fitted:
     """What is not from this shop, or is not to be trusted yet, and why: a line each."""
 
 
-def fit(orders: Orders, end: int) -> Fitted:
-    """The parameters of a shop as it stood at `end` (epoch ms).
+def fit(orders: Orders, end: int, sold: Sold | None = None, categories: tuple[str, ...] = ()) -> Fitted:
+    """The parameters of a shop as it stood at `end` (epoch ms); of products only where it is known what was sold.
 
     The version follows from the numbers: the same orders give the same. Nothing fitted: the built-in parameters. Raises
     ValueError for a later order: a fit must not look ahead.
@@ -52,10 +53,11 @@ def fit(orders: Orders, end: int) -> Fitted:
         days = (end - int(orders.at.min())) / DAY
         notes.append(f"timing: only {days:.0f} days of history; longer gaps than that are not known yet")
     basket, told = _basket(orders)
-    found = Parameters("fit", _rounded(refined.prior), basket, refined.clock)
+    products, missing = (BUILTIN.products, []) if sold is None else fit_products(sold, categories)
+    found = Parameters("fit", _rounded(refined.prior), basket, refined.clock, products)
     named = msgspec.structs.replace(found, version=f"fit-{found.fingerprint}")
-    nothing = timing is BUILTIN.timing and basket is BUILTIN.basket
-    return Fitted(BUILTIN if nothing else named, round(seen.customers), round(seen.gaps), [*notes, *told])
+    nothing = timing is BUILTIN.timing and basket is BUILTIN.basket and products is BUILTIN.products
+    return Fitted(BUILTIN if nothing else named, round(seen.customers), round(seen.gaps), [*notes, *told, *missing])
 
 
 def snapshot_at(orders: Orders, end: int) -> Snapshot:

@@ -9,6 +9,7 @@ from agents.cart import Carts
 from agents.decisions import iso
 from agents.emitter import Emitter
 from agents.notices import Notices
+from agents.replenish import Replenish
 from agents.repurchase import Repurchase
 from agents.sales import Sales
 from tables.basket import add_basket
@@ -29,6 +30,7 @@ from tables.events import (
     ProductViewed,
 )
 from tables.orders import RecentOrder, add_order, find_order
+from tables.productform import IDLE
 
 Handler = Callable[[str, bytes, Customer, Any, int], int]
 """Applies an event; returns when what it changed is to be looked at. NEVER: no earlier than before.
@@ -45,6 +47,7 @@ class Handlers:
         repurchase: Repurchase,
         carts: Carts,
         baskets: Baskets,
+        replenish: Replenish,
         emitter: Emitter,
         notices: Notices,
         clock: Clock = CALENDAR,
@@ -53,6 +56,7 @@ class Handlers:
         """Events that were not applied, by why: duplicate, ignored."""
         self.sales = Sales()
         self._repurchase, self._carts, self._baskets = repurchase, carts, baskets
+        self._replenish = replenish
         self._emitter, self._notices, self._clock = emitter, notices, clock
         self.by_type: dict[type, Handler] = {
             OrderCompleted: self._order_completed,
@@ -71,6 +75,9 @@ class Handlers:
     def wake(self, customer: Customer) -> int:
         """When the customer is to be looked at next, by all rules that wait."""
         wake = self._carts.wake(customer)
+        products = customer.products
+        if products and products[0] != IDLE:  # as `Replenish.wake` does it, without a call for every order
+            wake = min(wake, self._replenish.wake(customer))
         orders = customer.orders
         return wake if orders is None else min(wake, self._repurchase.wake(orders))
 
@@ -98,6 +105,8 @@ class Handlers:
         customer.viewed = forget_views(customer.viewed, at)
         if customer.open:
             self._emitter.cancel_answered(customer_id, customer, at, "an order came", _cause(event, at))
+        if event.items and (dues := self._replenish.bought(customer, event, at)):
+            self._replenish.answer(customer_id, customer, dues, _cause(event, at))
         self._repurchase.replan(key, customer, orders)
         return self.wake(customer)
 
@@ -110,6 +119,9 @@ class Handlers:
         else:
             amount = event.amount if isinstance(event, OrderRefunded) else None
             order.returned = order.total if amount is None else min(order.total, order.returned + amount)
+            if customer.products and (amount is None or 0.0 < order.total <= order.returned):
+                self._replenish.taken_back(customer, order)
+                return self.wake(customer)
         return NEVER
 
     # -- carts

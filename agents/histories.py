@@ -87,6 +87,31 @@ class Occasions(_Columns):
         return self.last_at + self.gap * DAY
 
 
+@dataclass(frozen=True, slots=True)
+class Sold(_Columns):
+    """One element per product of an order, by customer, then by time of the order."""
+
+    customer: Ints
+    at: Ints
+    """Epoch milliseconds."""
+    product: Ints
+    """A hash of its id."""
+    category: Ints
+    """Which one, counted from 0; -1: none is given."""
+    quantity: Floats
+
+    def __len__(self) -> int:
+        return int(self.at.size)
+
+    def before(self, moment: int) -> Self:
+        """What was known at an instant (epoch ms)."""
+        return self.take(self.at < moment)
+
+
+_NONE = np.empty(0, np.int64)
+NOTHING_SOLD = Sold(_NONE, _NONE, _NONE, _NONE, np.empty(0))
+
+
 def orders_of(customer: Ints, at: Ints, total: Floats, currency: Ints) -> Orders:
     """Columns in any order, put in order; orders of one customer and instant stay as they come."""
     given = Orders(customer, at, total, currency)

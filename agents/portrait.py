@@ -10,6 +10,7 @@ from agents.absence import rhythm_of, state_of
 from agents.cart import Carts
 from agents.emitter import Emitter
 from agents.planning import due_after
+from agents.replenish import Replenish
 from agents.repurchase import FLOOR_MS, Repurchase
 from agents.rules import Rules
 from tables.clock import Clock
@@ -101,6 +102,7 @@ class Painter:
             yield from Repurchase.timers(customer.orders)
         if (waiting := self._carts.timer(customer)) is not None:
             yield waiting
+        yield from Replenish.timers(customer)
 
     def _foretell(self, returning: Sequence[tuple[Portrait, Orders]], now: int) -> None:
         if not returning:

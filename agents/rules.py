@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from agents.guardrules import Guards
-from agents.kinds import duration, flag, settable, share, whole
+from agents.kinds import Number, duration, flag, settable, setting, share, whole
 from agents.rulesfile import RulesError, read_sections
 
 __all__ = ["NAMES", "Guards", "Rule", "Rules", "RulesError", "load_rules"]
@@ -68,6 +68,23 @@ class FirstPurchaseLapsed(Rule):
     window: float = share(0.8)
     horizon: int = duration("90d", "1d", _YEARS_5)
     probability: float = share(0.8)
+
+
+@dataclass(frozen=True, slots=True)
+class ProductReplenishDue(Rule):
+    """A product bought on `min_purchases` days or more will be needed within `lead`, by the customer's own interval.
+
+    Only where nine in ten intervals end before `spread` times what one in ten ends before; what is due within
+    `together` of it is told with it.
+    """
+
+    NAME: ClassVar[str] = "product.replenish_due"
+
+    expires: int = duration("14d", "1m", "365d")
+    min_purchases: int = whole(3, 3, 1000)
+    lead: int = duration("0s", "0s", "90d")
+    spread: float = setting(Number(1.0, 1000.0), 7.0)
+    together: int = duration("24h", "0s", "30d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +164,7 @@ TYPES: Mapping[str, type[Rule]] = {
         RepurchaseDue,
         RepurchaseOverdue,
         FirstPurchaseLapsed,
+        ProductReplenishDue,
         CartAbandoned,
         CheckoutAbandoned,
         BrowseAbandoned,
@@ -166,6 +184,7 @@ class Rules:
     repurchase_due: RepurchaseDue = field(default_factory=RepurchaseDue)
     repurchase_overdue: RepurchaseOverdue = field(default_factory=RepurchaseOverdue)
     first_purchase_lapsed: FirstPurchaseLapsed = field(default_factory=FirstPurchaseLapsed)
+    product_replenish_due: ProductReplenishDue = field(default_factory=ProductReplenishDue)
     cart_abandoned: CartAbandoned = field(default_factory=CartAbandoned)
     checkout_abandoned: CheckoutAbandoned = field(default_factory=CheckoutAbandoned)
     browse_abandoned: BrowseAbandoned = field(default_factory=BrowseAbandoned)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.clockfit import clock_until
-from agents.histories import Floats, Ints, Mask, Occasions, Orders, occasions_of
+from agents.histories import NOTHING_SOLD, Floats, Ints, Mask, Occasions, Orders, Sold, occasions_of
 from tables.clock import CALENDAR, Clock
 from tables.orders import DAY
 from tables.parameters import TimingPrior
@@ -38,6 +38,7 @@ class Trial:
     orders: Orders
     train_until: int
     end: int
+    sold: Sold = NOTHING_SOLD
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The orders of a log, gathered in one pass for what is fitted and scored.
 
-Memory grows with orders (40 bytes each) and customers (about 200), not with what else the log holds.
+Memory grows with orders (40 bytes each), their products (24 each, twice that at the end) and customers (about 200), not
+with what else the log holds.
 """
 
 from array import array
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
-from agents.histories import Ints, Mask, Orders, orders_of
+from agents.histories import NOTHING_SOLD, Ints, Mask, Orders, Sold, orders_of
 from streams.flow.decode import RejectedError, decoder
 from streams.logs import LogLine
 from tables.events import CUSTOMERS, PURCHASES, CustomerErased, OrderCompleted
@@ -27,6 +28,17 @@ class Histories:
     """What the numbers in `orders.currency` stand for."""
     erased: frozenset[bytes]
     """Who was erased, and may have come back: nobody is to be told about them by name."""
+    sold: Sold = NOTHING_SOLD
+    categories: tuple[str, ...] = ()
+    """What the numbers in `sold.category` stand for."""
+
+
+def product_number(product_id: str) -> int:
+    """What a product is called in `Histories.sold`."""
+    return xxh3_64_intdigest(product_id) - _HALF
+
+
+_HALF = 1 << 63
 
 
 def gather(lines: Iterable[LogLine], *, wall: int) -> Histories:
@@ -60,6 +72,10 @@ class _Gatherer:
         self._currencies: dict[str, int] = {}
         self._customer, self._at, self._currency = array("q"), array("q"), array("q")
         self._total, self._order = array("d"), array("Q")
+        self._categories: dict[str, int] = {}
+        self._of, self._product, self._category = array("L"), array("q"), array("i")
+        """Per product of an order: the order's place."""
+        self._quantity = array("f")
 
     def order(self, key: bytes, event: OrderCompleted, at: int) -> None:
         number = self._number.get(key)
@@ -71,6 +87,14 @@ class _Gatherer:
         self._total.append(event.total)
         self._currency.append(self._currencies.setdefault(event.currency, len(self._currencies)))
         self._order.append(xxh3_64_intdigest(event.order_id))
+        for item in event.items:
+            category = item.category
+            self._of.append(len(self._at) - 1)
+            self._product.append(product_number(item.product_id))
+            self._category.append(
+                -1 if category is None else self._categories.setdefault(category, len(self._categories))
+            )
+            self._quantity.append(item.quantity)
 
     def erase(self, key: bytes) -> None:
         self._names.add(key)
@@ -84,7 +108,24 @@ class _Gatherer:
         keep &= ~np.isin(customer, self._erased)
         total = np.array(self._total, np.float64)
         orders = orders_of(customer[keep], at[keep], total[keep], currency[keep])
-        return Histories(orders, self._number, tuple(self._currencies), frozenset(self._names))
+        sold = self._sold(customer, at, keep)
+        return Histories(
+            orders, self._number, tuple(self._currencies), frozenset(self._names), sold, tuple(self._categories)
+        )
+
+    def _sold(self, customer: Ints, at: Ints, keep: Mask) -> Sold:
+        """The products of the orders that are kept."""
+        of = np.array(self._of, np.int64)
+        rows = np.flatnonzero(keep[of])
+        of = of[rows]
+        order = np.lexsort((at[of], customer[of]))
+        rows, of = rows[order], of[order]
+        product, category, quantity = (
+            np.array(self._product, np.int64)[rows],
+            np.array(self._category, np.int64)[rows],
+            np.array(self._quantity, np.float64)[rows],
+        )
+        return Sold(customer[of], at[of], product, category, quantity)
 
 
 def _first_of_each(customer: Ints, order: Ints) -> Mask:

@@ -17,7 +17,7 @@ from tables.basket import Basket
 from tables.cart import Cart, Checkout, Viewed
 from tables.orders import Orders
 
-VERSION = 2
+VERSION = 3
 OLDEST = 1
 """From this form on, states are read as they are."""
 NEVER = (1 << 63) - 1
@@ -67,6 +67,8 @@ class Customer(Struct, array_like=True, gc=False):
     """The last offset applied of each source (tables.events.SOURCES), where delivery is at_least_once."""
     wake: int = 0
     """In memory: the due time of this customer's entry among the timers. Packed: 0, the head holds it."""
+    products: bytes = b""
+    """What was bought how often, in the form of `tables.productform`: it is opened only where that matters."""
 
 
 class _Applied(Struct, array_like=True, gc=False):

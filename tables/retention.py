@@ -14,7 +14,7 @@ def forget_at(customer: Customer) -> int:
     """When something of the customer is to be forgotten next; NEVER; 0 for whom nothing is worth remembering."""
     orders = customer.orders
     wake = _touched(customer) + BROWSING if lies(customer) else NEVER
-    if orders is not None and len(orders.recent) > 1:
+    if orders is not None and (len(orders.recent) > 1 or customer.products):
         wake = min(wake, orders.last_at + NAMES)
     expires = orders is None and (customer.profile is None or customer.open)
     if expires or customer.seen or customer.cart is not None:
@@ -35,6 +35,7 @@ def forget(customer: Customer, now: int) -> bool:
     orders = customer.orders
     if orders is not None and orders.last_at + NAMES <= now:
         del orders.recent[:-1]
+        customer.products = b""
     if _all_at(customer) > now:
         return False
     customer.cart = customer.checkout = customer.viewed = None

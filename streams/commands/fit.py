@@ -43,11 +43,13 @@ def fit(file: str, out: str) -> None:
 def _fit(file: str, wall: int) -> tuple[Log, Fitted]:
     with progress() as show:
         log = read_log(file, wall=wall, on_progress=lambda share: show(share, "checking"))
-        orders = gather(shown(log, show), wall=wall).orders
+        found = gather(shown(log, show), wall=wall)
+        orders = found.orders
         if log.span is None or not len(orders):
             raise LogError(f"{file}: holds no order, so there is nothing to fit")
         show(1.0, "fitting")
-        return log, fit_orders(orders, log.span[1])  # until the last event of any kind the shop was watched
+        # until the last event of any kind the shop was watched
+        return log, fit_orders(orders, log.span[1], found.sold, found.categories)
 
 
 def tell_notes(fitted: Fitted) -> None:
@@ -66,4 +68,8 @@ def _tell(fitted: Fitted, out: str) -> None:
     click.echo(f"{gone:.0%} are gone after the first order; {returning}")
     if basket is not BUILTIN.basket:
         click.echo(f"half of the orders are below {math.exp(basket.m0):.2f}")
+    products = fitted.parameters.products
+    if products is not BUILTIN.products:
+        own = f"; categories with a rhythm of their own: {len(products.categories)}" if products.categories else ""
+        click.echo(f"a product bought again and again is bought every {math.exp(products.overall.mu):.0f} days{own}")
     click.echo(f"{out}: parameters {fitted.parameters.version}")

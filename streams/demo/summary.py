@@ -22,7 +22,7 @@ _WIDEST = 110
 _MARKS = {"order": ("$", "green"), "cart": ("+", "yellow"), "trigger": ("!", "bold"), "answer": ("<", "green")}
 _GROUPS = {
     "from the real orders": ("repurchase", "first_purchase", "basket"),
-    "from the simulated carts and views": ("cart", "checkout", "browse"),
+    "from the simulated carts and views": ("cart", "checkout", "browse", "product"),
 }
 _JUDGED = ("repurchase.overdue", "first_purchase.lapsed")
 

@@ -78,6 +78,8 @@ def _not_told(done: Backtested) -> list[str]:
         told.append("recall of the repurchase family: the log is shorter than 180 days")
     if not done.tally.sources[CARTS]:
         told.append("carts: the log holds none")
+    if not len(trial.sold):
+        told.append("products: no order says what was bought")
     if not (trial.orders.total > 0).any():
         told.append("baskets: no order has an amount")
     else:

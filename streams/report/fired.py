@@ -8,8 +8,9 @@ from msgspec import UNSET
 
 from agents.decisions import FAMILIES, Decision, Trigger
 from agents.flags import Flags
-from agents.rules import NAMES
+from agents.rules import NAMES, ProductReplenishDue
 from streams.flow.decode import parse_time
+from streams.report.replenished import Needed
 
 _NUMBER = {name: number for number, name in enumerate(NAMES)}
 _NEVER_ORDERED = -1
@@ -22,6 +23,7 @@ class Fired:
         """`number`: of each customer who ordered, see `streams.histories.Histories`."""
         self._number = number
         self._type, self._customer, self._at = array("b"), array("q"), array("q")
+        self.needed = Needed(number)
 
     def take(self, decision: Decision) -> None:
         if isinstance(decision, Trigger) and decision.suppressed_by is UNSET:
@@ -30,6 +32,8 @@ class Fired:
                 self._type.append(_NUMBER[decision.type])
                 self._customer.append(number)
                 self._at.append(parse_time(decision.fired_at))
+                if decision.type == ProductReplenishDue.NAME:
+                    self.needed.take(decision)
 
     def flags(self, *names: str) -> Flags:
         """The triggers of these types."""

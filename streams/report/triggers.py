@@ -8,11 +8,12 @@ import numpy as np
 from agents.decisions import FAMILIES
 from agents.flags import Jury, Placed, Score
 from agents.histories import Ints, Mask, Occasions
-from agents.rules import NAMES, Rules
+from agents.rules import NAMES, ProductReplenishDue, Rules
 from agents.scoring import Trial
 from agents.simplerules import Contest, SimpleRule, simple_rules
 from streams.report.calibration import Json, short
 from streams.report.fired import Fired
+from streams.report.replenished import score as replenished
 from tables.orders import DAY
 
 ABSENCE = ("repurchase.overdue", "first_purchase.lapsed")
@@ -26,6 +27,7 @@ class Triggers:
         """`occasions`: of the trial's orders."""
         self._trial, self._occasions, self._fired = trial, occasions, fired
         self._rules = rules.by_name()
+        self._replenish = rules.product_replenish_due
         self._jury = Jury(trial, occasions)
 
     def by_type(self) -> dict[str, Json]:
@@ -36,7 +38,10 @@ class Triggers:
         flags = self._fired.flags(name)
         placed = self._jury.place(flags)
         family = FAMILIES[name]
-        if family == "repurchase":
+        if name == ProductReplenishDue.NAME:
+            score = replenished(self._fired.needed.told(), self._trial, self._replenish)
+            score["fired"] = placed.at.size  # one trigger may be about several products
+        elif family == "repurchase":
             score = _shown(self._jury.score(flags, self._about(name)))
         else:
             score = {"fired": placed.at.size, "precision": None, "recall": None, "median_delay_days": None}

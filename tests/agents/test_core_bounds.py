@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any
 
 from tables.events import AnyEvent
-from tests.support.core import HOUR, Shop, added, cart, day, erased, hour, in_cart, order, viewed
+from tables.productform import unpack_products
+from tests.support.core import HOUR, Shop, added, cart, day, erased, hour, in_cart, item, order, viewed
 
 
 def calls_of(work: Callable[[], Any]) -> int:
@@ -121,6 +122,18 @@ def test_a_whole_cart_of_a_hundred_thousand_products_stays_small() -> None:
     (trigger,) = shop.triggers
     assert len(in_cart(trigger)) == 100
     assert len(shop.durable[b"ann"]) < 5_000
+
+
+def test_orders_of_a_hundred_thousand_products_stay_small() -> None:
+    shop, costs = Shop(), []
+    for number in range(4):
+        crowd = [item(f"product-{place}") for place in range(number % 2, 100_000)]
+        costs.append(calls_of(partial(taken, shop, order(day(30 * number), items=crowd))))
+        assert len(shop.durable[b"ann"]) < 2_500
+    assert max(costs[1:]) <= 1.5 * min(costs[1:])
+    assert len(unpack_products(shop.customer().products).regulars) == 12, (
+        "the same ones were followed from order to order"
+    )
 
 
 def test_ten_thousand_looks_stay_small() -> None:

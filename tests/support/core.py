@@ -24,7 +24,10 @@ from tables.events import (
     CartUpdated,
     CheckoutStarted,
     CustomerErased,
+    OrderCancelled,
     OrderCompleted,
+    OrderItem,
+    OrderRefunded,
     ProductViewed,
     TimeMark,
 )
@@ -67,6 +70,7 @@ def order(
     event_id: str | None = None,
     currency: str = "EUR",
     backfill: bool = False,
+    items: Iterable[OrderItem] = (),
 ) -> OrderCompleted:
     event_id = event_id or fresh_id()
     return OrderCompleted(
@@ -77,7 +81,24 @@ def order(
         order_id=order_id or f"order-{event_id}",
         total=total,
         currency=currency,
-        items=[],
+        items=list(items),
+    )
+
+
+def item(product: str = "coffee", quantity: float = 1.0, category: str | None = None) -> OrderItem:
+    """A line of an order."""
+    return OrderItem(product_id=product, quantity=quantity, category=category)
+
+
+def cancelled(at: int, order_id: str, *, customer: str = "ann", event_id: str | None = None) -> OrderCancelled:
+    return OrderCancelled(event_id=event_id or fresh_id(), customer_id=customer, occurred_at=at, order_id=order_id)
+
+
+def refunded(
+    at: int, order_id: str, amount: float | None = None, *, customer: str = "ann", event_id: str | None = None
+) -> OrderRefunded:
+    return OrderRefunded(
+        event_id=event_id or fresh_id(), customer_id=customer, occurred_at=at, order_id=order_id, amount=amount
     )
 
 

@@ -15,6 +15,8 @@ from tables.basket import Basket
 from tables.cart import Cart, CartLine, Checkout, Viewed
 from tables.customer import MAX_SEEN, NEVER, VERSION, Customer, OpenTrigger, Profile, pack
 from tables.orders import Orders, RecentOrder
+from tables.productform import pack_products
+from tables.products import Products, Regular
 
 FOLDER = Path(__file__).parent / "golden"
 STRUCTS: tuple[type[Struct], ...] = (
@@ -33,6 +35,14 @@ PLAN = 0x01020304
 
 _ORDER = RecentOrder("o-1", "e-1", 1_700_000_000_000, 49.9, 9.9)
 _LINE = CartLine(2.0, 3.5, "drinks", 1_700_000_000_001)
+_PRODUCTS = Products(
+    once={7: (1_700_000_000, 1.0), 3: (1_700_000_001, 0.5)},
+    twice={9: (1_690_000_000, 1.0, 1_700_000_000, 2.0)},
+    regulars={
+        "grün": Regular("grün", "hot", 4, 1_690_000_000, 2.0, 1_700_000_000, 0.25, 9.5, 1.25, 30.5, 4.5, 1.5, 1 << 31),
+        "tea": Regular("tea", None, 3, 0, 1.0, 1_600_000_000, 1.0, 6.5, 0.0, 21.5, 0.0, 0.0, 1_603_000_000, True),
+    },
+)  # fmt: skip
 CUSTOMERS: dict[str, Customer] = {
     "nobody": Customer(wake=NEVER),
     "everything": Customer(
@@ -71,6 +81,7 @@ CUSTOMERS: dict[str, Customer] = {
         profile=Profile(True, False, True, "Europe/Berlin", "DE", 1_700_000_000_004),
         applied=[-1, 7, 1 << 40],
         wake=1_701_000_000_000,
+        products=pack_products(_PRODUCTS),
     ),
     "unknowns": Customer(
         seen=b"\xff" * 8 * MAX_SEEN,

@@ -97,7 +97,7 @@ def test_two_states_share_nothing() -> None:
 
 
 def test_a_new_customer_is_small() -> None:
-    assert len(pack(Customer(wake=NEVER), 0)) <= 26
+    assert len(pack(Customer(wake=NEVER), 0)) <= 28
 
 
 def test_a_usual_customer_is_small() -> None:
@@ -117,11 +117,11 @@ def test_a_usual_customer_is_small() -> None:
 # --- other versions --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fields", range(11))
+@pytest.mark.parametrize("fields", range(len(Customer.__struct_fields__) + 1))
 def test_a_form_with_fewer_fields_at_the_end_is_read_with_defaults(fields: int) -> None:
     packed = pack(Customer(wake=7), 0)
     array = msgspec.msgpack.decode(packed[HEAD_SIZE:])
-    assert len(array) == 10
+    assert len(array) == len(Customer.__struct_fields__)
     older = packed[:HEAD_SIZE] + msgspec.msgpack.encode(array[:fields])
     assert unpack(older) == Customer(wake=7)
 

@@ -6,8 +6,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from streams.commands import offbeat, run
+from tables.orders import DAY
 from tables.parameters import BUILTIN, load_parameters
 from tests.support.commands import refused
+from tests.support.core import T0
 from tests.support.logfiles import HEADER, Write
 
 
@@ -20,7 +22,9 @@ def test_the_cdnow_log(cdnow: Path, tmp_path: Path) -> None:
     out = tmp_path / "parameters.json"
     result = fit(cdnow, "--out", out)
     assert result.exit_code == 0
-    assert "offbeat" not in result.stderr  # nothing stands in for anything
+    assert [line for line in result.stderr.splitlines() if "offbeat" in line] == [
+        "offbeat: products: the built-in figures; no order says what was bought"
+    ]
     found = load_parameters(out)
     assert found.timing.mu0 == pytest.approx(BUILTIN.timing.mu0, abs=0.1)
     assert found.timing.tau2 == pytest.approx(BUILTIN.timing.tau2, rel=0.35)
@@ -45,10 +49,12 @@ def test_what_stands_in_for_what_cannot_be_told_is_said(write: Write, tmp_path: 
     result = fit(write("log.csv", HEADER + "1,2023-01-01,purchase,o1,p,,,,\nx,nonsense,purchase,,,,,,\n"), "--out", out)
     assert result.exit_code == 0
     assert load_parameters(out) == BUILTIN
-    rejected, timing, basket = result.stderr.splitlines()
+    rejected, timing, basket, products = result.stderr.splitlines()
     assert "row 2" in rejected
     assert timing == "offbeat: timing: the built-in figures; 1 customers, 30 are needed"
     assert basket == "offbeat: baskets: the built-in figures; no order has an amount, so the basket rules stay silent"
+    why = "products that a customer bought on 3 days: 0, 30 are needed"
+    assert products == f"offbeat: products: the built-in figures; {why}"
 
 
 def test_nothing_to_fit_is_refused(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,3 +72,20 @@ def test_bad_usage_is_one_line(write: Write, tmp_path: Path, capsys: pytest.Capt
     assert refused(capsys, "fit", str(tmp_path / "none.csv"), "--out", "x")[0] == 2
     assert run(["fit", str(log), "--out", str(tmp_path / "no" / "out.json")]) == 1
     assert "out.json: cannot be written: No such file or directory" in capsys.readouterr().err
+
+
+def test_how_long_products_last_is_learned_and_told(write: Write, tmp_path: Path) -> None:
+    rows = [
+        f"c{customer},{T0 + (30 * place + customer % 3) * DAY},purchase,,coffee,drinks,1,9.5,EUR\n"
+        for customer in range(40)
+        for place in range(6)
+    ]
+    out = tmp_path / "parameters.json"
+    result = fit(write("log.csv", HEADER + "".join(rows)), "--out", out)
+    assert result.exit_code == 0
+    assert "products" not in result.stderr
+    told = [line for line in result.stdout.splitlines() if line.startswith("a product")]
+    assert told == [
+        "a product bought again and again is bought every 30 days; categories with a rhythm of their own: 1"
+    ]
+    assert set(load_parameters(out).products.categories) == {"drinks"}

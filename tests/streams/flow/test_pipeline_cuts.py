@@ -4,25 +4,35 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from agents.decisions import Decision
-from agents.rules import CartAbandoned, CheckoutAbandoned, FirstPurchaseLapsed, RepurchaseDue, Rules
+from agents.rules import (
+    CartAbandoned,
+    CheckoutAbandoned,
+    FirstPurchaseLapsed,
+    ProductReplenishDue,
+    RepurchaseDue,
+    Rules,
+)
 from streams.backtest import backtest
-from tables.events import CARTS, CUSTOMERS, PURCHASES, SOURCES, AnyEvent
+from tables.events import CARTS, CUSTOMERS, PURCHASES, SOURCES, AnyEvent, OrderCancelled, OrderCompleted
 from tables.orders import DAY
 from tests.support.core import (
     HOUR,
     MINUTE,
     T0,
     added,
+    cancelled,
     cart,
     checkout,
     cleared,
     day,
     encode,
     erased,
+    item,
     order,
     removed,
     source_of,
@@ -34,6 +44,7 @@ from tests.support.pipes import KEY, QUICK, Line, Run, by_customer, mark, merged
 SENSITIVE = Rules(
     repurchase_due=RepurchaseDue(min_orders=1),
     first_purchase_lapsed=FirstPurchaseLapsed(window=0.5, horizon=2 * DAY, probability=0.3),
+    product_replenish_due=ProductReplenishDue(spread=500.0, together=2 * DAY),
     cart_abandoned=CartAbandoned(max_age=DAY),
     checkout_abandoned=CheckoutAbandoned(after=2 * HOUR),
 )
@@ -44,10 +55,12 @@ def random_log(seed: int) -> list[Line]:
     rng = random.Random(seed)
     customers = [f"c{number}" for number in range(rng.randint(1, 9))]
     kinds: list[Callable[..., AnyEvent]] = [order] * 6 + [added] * 6 + [viewed] * 4 + [checkout, removed, cart, cleared]
+    kinds += [partial(cancelled, order_id="unknown")]
     kinds += [erased] if rng.random() < 0.5 else []
     step = rng.choice((MINUTE, HOUR, 1))
     import_until = T0 + rng.choice((0, 0, 5, 15, 99)) * DAY
     events: list[AnyEvent] = []
+    placed: list[OrderCompleted] = []
     at = T0
     for number in range(rng.randint(20, 160)):
         at += rng.choice((0, 1, 5, 20)) * step * rng.randint(1, 12)
@@ -56,6 +69,12 @@ def random_log(seed: int) -> list[Line]:
             event.product_id = f"p{rng.randint(0, 2)}"
         if hasattr(event, "total"):
             event.total = rng.choice((0.0, 5.0, 50.0, 55.0, 500.0))
+        if isinstance(event, OrderCompleted):
+            event.items = [item(f"p{rng.randint(0, 2)}", rng.choice((0.5, 1.0, 3.0))) for _ in range(rng.randint(0, 2))]
+            placed.append(event)
+        if isinstance(event, OrderCancelled) and placed:
+            order_placed = rng.choice(placed[-6:])
+            event.order_id, event.customer_id = order_placed.order_id, order_placed.customer_id
         event.backfill = at < import_until
         events.append(event)
     for _ in range(rng.randint(0, len(events) // 4)):  # late, twice

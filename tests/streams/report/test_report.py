@@ -125,7 +125,7 @@ def test_a_fit_that_sees_the_test_half_would_be_caught(
         return found
 
     monkeypatch.setattr("streams.commands.learn.gather", remembered)
-    monkeypatch.setattr("streams.commands.learn.fit", lambda _seen, _until: fit(whole[-1], int(whole[-1].at.max())))
+    monkeypatch.setattr("streams.commands.learn.fit", lambda *_: fit(whole[-1], int(whole[-1].at.max())))
     assert leaks(orders, tmp_path)
 
 
@@ -136,7 +136,11 @@ def test_without_carts_and_amounts_it_says_what_it_could_not_tell(orders: Orders
     log = write_orders(tmp_path / "bare.csv", orders, amounts=False)
     result = backtest(log, "--report", tmp_path / "report")
     found = json.loads((tmp_path / "report" / "report.json").read_text())
-    assert found["not_told"] == ["carts: the log holds none", "baskets: no order has an amount"]
+    assert found["not_told"] == [
+        "carts: the log holds none",
+        "products: no order says what was bought",
+        "baskets: no order has an amount",
+    ]
     for what in found["not_told"]:
         assert f"offbeat: this log does not tell: {what}" in result.stderr.splitlines()
     assert found["triggers"]["cart.abandoned"]["precision"] is None

@@ -1,0 +1,127 @@
+"""The binary form of a customer's products.
+
+`due (4) | once (1) | twice (1) |` products bought twice, regulars, products bought once; big-endian. A product bought
+once takes 10 bytes, one bought twice 16, a regular 43 and its names. The due time is read alone, and what was never
+bought before is added without a look at the rest: that is most of what most shops sell.
+"""
+
+from collections.abc import Sequence
+from struct import Struct as Layout
+from struct import error as LayoutError  # noqa: N812
+
+from xxhash import xxh32_digest
+
+from tables.customer import StateError
+from tables.events import OrderItem
+from tables.products import LAST_SECOND, NEVER, ONCE, Products, Regular, clipped
+
+_HEAD = Layout(">IBB")
+_ONCE = Layout(">IIe")
+_HALF = Layout(">e")
+_BYTES = [bytes((number,)) for number in range(ONCE + 1)]
+_EMPTY = NEVER.to_bytes(4, "big") + b"\0\0"
+_TWICE = Layout(">IIeIe")
+_HEAD_SIZE, _ONCE_SIZE, _TWICE_SIZE = _HEAD.size, _ONCE.size, _TWICE.size
+_REGULAR = Layout(">HHHBIeIe5fI")
+"""Bytes of the names, days, flags, and the fields of a regular in their order; `told` is a flag."""
+_TOLD, _CATEGORY = 1, 2
+IDLE = NEVER >> 24
+"""The first byte of what is not due at any time."""
+_MOST_DAYS = (1 << 16) - 1
+_FIRST_SECOND = 1
+
+
+class _Halves(dict[float, bytes]):
+    """Quantities, packed; the usual ones once and for all."""
+
+    def __missing__(self, quantity: float) -> bytes:
+        return _HALF.pack(clipped(quantity))
+
+
+_HALVES = _Halves({float(number): _HALF.pack(number) for number in range(1, 11)})
+
+
+def seconds(at: int) -> int:
+    """Epoch ms as the seconds in which products are remembered."""
+    return min(max(at // 1000, _FIRST_SECOND), LAST_SECOND)
+
+
+def due_of(packed: bytes) -> int:
+    """When the next regular is due, in epoch seconds; NEVER."""
+    return int.from_bytes(packed[:4], "big") if packed else NEVER
+
+
+def pack_products(products: Products) -> bytes:
+    """The binary form; nothing remembered is no bytes."""
+    once, twice, regulars = products.once, products.twice, products.regulars
+    if not (once or twice or regulars):
+        return b""
+    parts = [_HEAD.pack(products.next_due, len(once), len(twice))]
+    parts += [_TWICE.pack(name, *bought) for name, bought in twice.items()]
+    for one in regulars.values():
+        name = one.product_id.encode()
+        category = b"" if one.category is None else one.category.encode()
+        flags = one.told * _TOLD + (one.category is not None) * _CATEGORY
+        parts.append(
+            _REGULAR.pack(
+                len(name), len(category), min(one.days, _MOST_DAYS), flags, one.previous, one.previous_quantity,
+                one.last, one.quantity, one.sy, one.sx, one.syy, one.sxy, one.sxx, one.due,
+            )
+        )  # fmt: skip
+        parts += (name, category)
+    parts += [_ONCE.pack(name, *bought) for name, bought in once.items()]
+    return b"".join(parts)
+
+
+def unpack_products(packed: bytes) -> Products:
+    """The products of a binary form; raises `StateError`."""
+    if not packed:
+        return Products({}, {}, {})
+    try:
+        _, once, twice = _HEAD.unpack_from(packed)
+        middle, end = _HEAD.size + twice * _TWICE.size, len(packed) - once * _ONCE.size
+        return Products(
+            {name: (at, much) for name, at, much in _ONCE.iter_unpack(packed[end:])},
+            {
+                name: (at, much, last, more)
+                for name, at, much, last, more in _TWICE.iter_unpack(packed[_HEAD.size : middle])
+            },
+            _regulars(packed, middle, end),
+        )
+    except (LayoutError, UnicodeDecodeError) as error:
+        raise StateError(f"a customer's products are damaged: {error}") from error
+
+
+def _regulars(packed: bytes, at: int, end: int) -> dict[str, Regular]:
+    found = {}
+    while at < end:
+        name_size, category_size, days, flags, *fields = _REGULAR.unpack_from(packed, at)
+        middle = at + _REGULAR.size + name_size
+        name = packed[at + _REGULAR.size : middle].decode()
+        at = middle + category_size
+        category = packed[middle:at].decode() if flags & _CATEGORY else None
+        one = found[name] = Regular(name, category, days, *fields)
+        one.told = bool(flags & _TOLD)
+    return found
+
+
+def with_new(packed: bytes, at: int, items: Sequence[OrderItem]) -> bytes | None:
+    """The same products after an order at `at` (seconds) of others, as `Products.trim` leaves them.
+
+    None: some may be known already, or the order is not the newest; look at them one by one. This runs for most orders,
+    so it calls as little as it can.
+    """
+    packed = packed or _EMPTY
+    end = -packed[4] * _ONCE_SIZE or None
+    once = packed[end:] if end else b""
+    if not _FIRST_SECOND <= at <= LAST_SECOND or once[-6:-2] >= (when := at.to_bytes(4, "big")):
+        return None
+    named = packed[_HEAD_SIZE + packed[5] * _TWICE_SIZE : end]
+    bought: dict[bytes, bytes] = {}
+    for item in items:
+        name = xxh32_digest(item.product_id)
+        if name in packed or name in bought or (named and item.product_id.encode() in named):
+            return None
+        bought[name] = name + when + _HALVES[item.quantity]
+    kept = (once + b"".join(sorted(bought.values(), reverse=True)))[-ONCE * _ONCE_SIZE :]
+    return packed[:4] + _BYTES[len(kept) // _ONCE_SIZE] + packed[5:end] + kept

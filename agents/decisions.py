@@ -17,6 +17,7 @@ FAMILIES = {
     "repurchase.due": "repurchase",
     "repurchase.overdue": "repurchase",
     "first_purchase.lapsed": "repurchase",
+    "loyal.at_risk": "repurchase",
     "cart.abandoned": "cart",
     "checkout.abandoned": "cart",
     "browse.abandoned": "cart",

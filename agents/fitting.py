@@ -3,9 +3,11 @@
 Timing is fitted from MIN_GAPS gaps on. With fewer (a young shop, or one to which nobody comes back) the built-in rhythm
 stays and only the chance to be gone after an order is fitted; with fewer than MIN_CUSTOMERS customers, or when no
 sensible rhythm comes out, the built-in figures stay as they are. Baskets are fitted from MIN_BASKETS customers with an
-amount on, in the currency that most orders have; else the built-in figures stay.
+amount on, in the currency that most orders have; else the built-in figures stay. Where customers stand among each other
+is found for each currency in which enough of them have an amount; without any, `loyal.at_risk` stays silent.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -14,6 +16,8 @@ import numpy as np
 from agents.basketfit import Baskets, baskets, fit_basket
 from agents.clockfit import Timing, refine
 from agents.histories import Orders, occasions_of
+from agents.standings import MIN_CUSTOMERS as MIN_STANDING
+from agents.standings import standing_of
 from agents.timingfit import NoFitError, fit_drop_out, fit_timing, sensible
 from agents.timinglikelihood import Snapshot, snapshot
 from tables.orders import DAY, WEEK
@@ -37,8 +41,8 @@ class Fitted:
     """What is not from this shop, or is not to be trusted yet, and why: a line each."""
 
 
-def fit(orders: Orders, end: int) -> Fitted:
-    """The parameters of a shop as it stood at `end` (epoch ms).
+def fit(orders: Orders, end: int, *, currencies: Sequence[str] = ()) -> Fitted:
+    """The parameters of a shop as it stood at `end` (epoch ms); `currencies`: the names of `orders.currency`.
 
     The version follows from the numbers: the same orders give the same. Nothing fitted: the built-in parameters. Raises
     ValueError for a later order: a fit must not look ahead.
@@ -53,8 +57,13 @@ def fit(orders: Orders, end: int) -> Fitted:
         notes.append(f"timing: only {days:.0f} days of history; longer gaps than that are not known yet")
     basket, told = _basket(orders)
     found = Parameters("fit", _rounded(refined.prior), basket, refined.clock)
+    standing = standing_of(orders, currencies, found, end)
+    found = msgspec.structs.replace(found, standing=standing)
     named = msgspec.structs.replace(found, version=f"fit-{found.fingerprint}")
-    nothing = timing is BUILTIN.timing and basket is BUILTIN.basket
+    nothing = timing is BUILTIN.timing and basket is BUILTIN.basket and standing is None
+    if currencies and standing is None and (orders.total > 0).any():
+        why = f"in none of its currencies do {MIN_STANDING} customers have an amount"
+        told.append(f"standing: unknown, so loyal.at_risk stays silent; {why}")
     return Fitted(BUILTIN if nothing else named, round(seen.customers), round(seen.gaps), [*notes, *told])
 
 

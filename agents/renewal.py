@@ -12,7 +12,7 @@ for gaps of any scatter and for hundreds of them; no normal law is assumed of su
 leaves open is a normal deviate, by which the tables are smoothed. Checked against simulation in tests.
 """
 
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtr
@@ -72,7 +72,7 @@ def sums(sigma: float) -> Floats:
     return found
 
 
-@cache
+@lru_cache(maxsize=16)
 def _some_sums(sigma: float) -> Floats:
     """F_k of COUNTS. (counts, grid)."""
     found = np.zeros((COUNTS.size, GRID.size))
@@ -93,7 +93,8 @@ def _on_lattice(sigma: float, width: float, times: Floats) -> Floats:
     borders = (np.arange(_BINS) + 0.5) * step
     mass = np.diff(ndtr(np.log(borders) / sigma), prepend=0.0)
     tilt = np.exp(-_TILT * np.arange(_BINS) / _BINS)  # what would come round again is as good as gone
-    wave = np.log(np.fft.rfft(mass * tilt, 2 * _BINS))
+    wave = np.fft.rfft(mass * tilt, 2 * _BINS)
+    wave = np.log(np.where(wave == 0.0, 1e-300, wave))
     density = np.fft.irfft(np.exp(COUNTS[:, None] * wave), 2 * _BINS)[:, :_BINS] / tilt
     below = np.cumsum(density, axis=1)
     return np.array([np.interp(times, borders, row) for row in below])

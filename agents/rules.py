@@ -71,6 +71,18 @@ class FirstPurchaseLapsed(Rule):
 
 
 @dataclass(frozen=True, slots=True)
+class LoyalAtRisk(Rule):
+    """A customer of the top `share` by revenue, of whom P(alive) has fallen to `alive`; `min_orders` or more."""
+
+    NAME: ClassVar[str] = "loyal.at_risk"
+
+    expires: int = duration("30d", "1m", "365d")
+    min_orders: int = whole(3, 2, 1000)
+    alive: float = share(0.5)
+    share: float = share(0.1)
+
+
+@dataclass(frozen=True, slots=True)
 class CartAbandoned(Rule):
     """A cart that is not empty, untouched for `after`."""
 
@@ -147,6 +159,7 @@ TYPES: Mapping[str, type[Rule]] = {
         RepurchaseDue,
         RepurchaseOverdue,
         FirstPurchaseLapsed,
+        LoyalAtRisk,
         CartAbandoned,
         CheckoutAbandoned,
         BrowseAbandoned,
@@ -166,6 +179,7 @@ class Rules:
     repurchase_due: RepurchaseDue = field(default_factory=RepurchaseDue)
     repurchase_overdue: RepurchaseOverdue = field(default_factory=RepurchaseOverdue)
     first_purchase_lapsed: FirstPurchaseLapsed = field(default_factory=FirstPurchaseLapsed)
+    loyal_at_risk: LoyalAtRisk = field(default_factory=LoyalAtRisk)
     cart_abandoned: CartAbandoned = field(default_factory=CartAbandoned)
     checkout_abandoned: CheckoutAbandoned = field(default_factory=CheckoutAbandoned)
     browse_abandoned: BrowseAbandoned = field(default_factory=BrowseAbandoned)

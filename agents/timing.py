@@ -150,6 +150,14 @@ class Rhythm:
         found = self._mixture.quantile(np.clip(target, TINY, 1 - 1e-12), 1)
         return np.where(late, within, np.minimum(_days(found), within))
 
+    def fading(self, alive: float) -> Floats:
+        """The age, days, at which P(alive) has fallen to `alive`, and half of such gaps would have closed. (n,).
+
+        0 < alive < 1.
+        """
+        target = np.clip(self.odds * (alive / (1.0 - alive)), TINY, 0.5)
+        return _days(self._mixture.quantile(target, -1))
+
     def overdue(
         self,
         window_p: float,

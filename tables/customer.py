@@ -17,7 +17,7 @@ from tables.basket import Basket
 from tables.cart import Cart, Checkout, Viewed
 from tables.orders import Orders
 
-VERSION = 2
+VERSION = 3
 OLDEST = 1
 """From this form on, states are read as they are."""
 NEVER = (1 << 63) - 1

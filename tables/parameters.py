@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tables.clock import Pace
+from tables.standing import Standing
 
 SIGMAS = (0.2, 0.4, 0.7, 1.0, 1.4)
 """How irregular a customer can be: standard deviations of the log gap, one per class, from the most regular on."""
@@ -125,6 +126,8 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     basket: BasketPrior
     clock: tuple[Pace, ...] = ()
     """How fast the population's clock runs: (day, days of the clock per day) from that day on; see tables.clock."""
+    standing: Standing | None = None
+    """None: not known, and no rule that asks for it says anything."""
 
     def __post_init__(self) -> None:
         for (before, _), (day, _) in pairwise(self.clock):
@@ -137,7 +140,8 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     @property
     def fingerprint(self) -> str:
         """12 hexadecimal digits that differ when a number differs; the version's name plays no part."""
-        numbers = msgspec.json.encode((self.timing, self.basket, *self.clock))
+        standing = () if self.standing is None else (self.standing,)
+        numbers = msgspec.json.encode((self.timing, self.basket, *self.clock, *standing), order="deterministic")
         return hashlib.blake2b(numbers, digest_size=6).hexdigest()
 
 

@@ -15,6 +15,7 @@ from streams.commands.progress import progress, shown, tell_rejected
 from streams.histories import gather
 from streams.logs import Log, LogError, read_log
 from tables.parameters import BUILTIN, dump_parameters
+from tables.standing import top
 
 
 @click.command()
@@ -43,11 +44,12 @@ def fit(file: str, out: str) -> None:
 def _fit(file: str, wall: int) -> tuple[Log, Fitted]:
     with progress() as show:
         log = read_log(file, wall=wall, on_progress=lambda share: show(share, "checking"))
-        orders = gather(shown(log, show), wall=wall).orders
-        if log.span is None or not len(orders):
+        found = gather(shown(log, show), wall=wall)
+        if log.span is None or not len(found.orders):
             raise LogError(f"{file}: holds no order, so there is nothing to fit")
         show(1.0, "fitting")
-        return log, fit_orders(orders, log.span[1])  # until the last event of any kind the shop was watched
+        # until the last event of any kind the shop was watched
+        return log, fit_orders(found.orders, log.span[1], currencies=found.currencies)
 
 
 def tell_notes(fitted: Fitted) -> None:
@@ -66,4 +68,7 @@ def _tell(fitted: Fitted, out: str) -> None:
     click.echo(f"{gone:.0%} are gone after the first order; {returning}")
     if basket is not BUILTIN.basket:
         click.echo(f"half of the orders are below {math.exp(basket.m0):.2f}")
+    if (standing := fitted.parameters.standing) is not None:
+        best = ", ".join(f"{least:,.2f} {currency}" for currency, least in top(standing.revenue, 0.1).items())
+        click.echo(f"one customer in ten has spent {best} or more")
     click.echo(f"{out}: parameters {fitted.parameters.version}")

@@ -62,5 +62,5 @@ def learn(
     if given is not None:
         return Learned(given, None, found, moment, end)
     # what comes after the date is not even handed to the fit
-    fitted = fit(found.orders.before(moment), moment)
+    fitted = fit(found.orders.before(moment), moment, currencies=found.currencies)
     return Learned(fitted.parameters, fitted, found, moment, end)

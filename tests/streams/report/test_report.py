@@ -125,7 +125,8 @@ def test_a_fit_that_sees_the_test_half_would_be_caught(
         return found
 
     monkeypatch.setattr("streams.commands.learn.gather", remembered)
-    monkeypatch.setattr("streams.commands.learn.fit", lambda _seen, _until: fit(whole[-1], int(whole[-1].at.max())))
+    seeing = lambda _seen, _until, **named: fit(whole[-1], int(whole[-1].at.max()), **named)  # noqa: E731
+    monkeypatch.setattr("streams.commands.learn.fit", seeing)
     assert leaks(orders, tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,15 @@ State = tuple[int, float, float, float, float]
 """Of one customer: number of gaps, and the sums s1, s2, e1, e2 over them."""
 
 
+class Spent(NamedTuple):
+    """What a customer has spent in all, and the revenue from which on one belongs to the upper `share`."""
+
+    revenue: float
+    currency: str
+    least: float
+    share: float
+
+
 @dataclass(slots=True)
 class Told:
     """A trigger whose sentence and figures are still to be filled in, with the customer's rhythm as it was then."""
@@ -28,6 +38,8 @@ class Told:
     state: State
     last_at: int
     due_at: int
+    spent: Spent | None = None
+    """Of loyal customers, where that is why they are told of."""
 
 
 def state_of(orders: Orders) -> State:
@@ -57,6 +69,7 @@ def complete(told: Sequence[Told], prior: TimingPrior, clock: Clock, version: st
     low, typical, high = (days(rhythm.window(p)) for p in (0.1, 0.5, 0.9))
     windows = {p: days(rhythm.window(p)) for p in sorted({t.window for t in told})}
     horizons = sorted({t.horizon for t in told})
+    alive = rhythm.p_alive(ages).tolist()
     silent = {h: rhythm.p_silent(ages, horizon_days(clock, due, h)).tolist() for h in horizons}
     for i, t in enumerate(told):
         t.trigger.evidence |= {
@@ -70,10 +83,18 @@ def complete(told: Sequence[Told], prior: TimingPrior, clock: Clock, version: st
             "p_no_order": round(silent[t.horizon][i], 3),
             "parameters": version,
         }
+        if t.spent is not None:
+            t.trigger.evidence |= {
+                "p_alive": round(alive[i], 3),
+                "revenue": round(t.spent.revenue, 2),
+                "currency": t.spent.currency,
+                "revenue_of_top": round(t.spent.least, 2),
+                "top_share": t.spent.share,
+            }
         t.trigger.reason = _sentence(t, t.trigger.evidence)
 
 
-def _sentence(told: Told, evidence: dict[str, float]) -> str:
+def _sentence(told: Told, evidence: dict[str, Any]) -> str:
     usual = f"{_days(evidence['usual_days'])} ({evidence['usual_days_low']:.0f} to {evidence['usual_days_high']:.0f})"
     since = f"{_days(evidence['days_since_last_order'])} ago"
     chance = f"chance of an order in the next {spell(told.horizon)} {100 * (1 - evidence['p_no_order']):.0f} %"
@@ -81,7 +102,14 @@ def _sentence(told: Told, evidence: dict[str, float]) -> str:
         return f"customers usually order again after {usual}; the only order was {since}; {chance}"
     if told.state[0] == 0:
         return f"{told.count} orders on one day, {since}; customers usually return after {usual}; {chance}"
-    return f"usually orders every {usual}; last order {since}; {chance}"
+    if told.spent is None:
+        return f"usually orders every {usual}; last order {since}; {chance}"
+    spent = f"{told.spent.revenue:,.2f} {told.spent.currency} in {told.count} orders"
+    return (
+        f"one of the best {100 * told.spent.share:g} % of customers, {spent}; "
+        f"usually orders every {usual}, last order {since}; "
+        f"chance that another order ever comes {100 * evidence['p_alive']:.0f} %"
+    )
 
 
 def _days(count: float) -> str:

@@ -18,6 +18,7 @@ FAMILIES = {
     "repurchase.overdue": "repurchase",
     "first_purchase.lapsed": "repurchase",
     "product.replenish_due": "repurchase",
+    "loyal.at_risk": "repurchase",
     "cart.abandoned": "cart",
     "checkout.abandoned": "cart",
     "browse.abandoned": "cart",

@@ -3,9 +3,11 @@
 Timing is fitted from MIN_GAPS gaps on. With fewer (a young shop, or one to which nobody comes back) the built-in rhythm
 stays and only the chance to be gone after an order is fitted; with fewer than MIN_CUSTOMERS customers, or when no
 sensible rhythm comes out, the built-in figures stay as they are. Baskets are fitted from MIN_BASKETS customers with an
-amount on, in the currency that most orders have; else the built-in figures stay.
+amount on, in the currency that most orders have; else the built-in figures stay. Where customers stand among each other
+is found for each currency in which enough of them have an amount; without any, `loyal.at_risk` stays silent.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -15,6 +17,8 @@ from agents.basketfit import Baskets, baskets, fit_basket
 from agents.clockfit import Timing, refine
 from agents.histories import Orders, Sold, occasions_of
 from agents.productfit import fit_products
+from agents.standings import MIN_CUSTOMERS as MIN_STANDING
+from agents.standings import standing_of
 from agents.timingfit import NoFitError, fit_drop_out, fit_timing, sensible
 from agents.timinglikelihood import Snapshot, snapshot
 from tables.orders import DAY, WEEK
@@ -38,8 +42,17 @@ class Fitted:
     """What is not from this shop, or is not to be trusted yet, and why: a line each."""
 
 
-def fit(orders: Orders, end: int, sold: Sold | None = None, categories: tuple[str, ...] = ()) -> Fitted:
+def fit(
+    orders: Orders,
+    end: int,
+    sold: Sold | None = None,
+    categories: tuple[str, ...] = (),
+    *,
+    currencies: Sequence[str] = (),
+) -> Fitted:
     """The parameters of a shop as it stood at `end` (epoch ms); of products only where it is known what was sold.
+
+    `currencies`: the names of `orders.currency`.
 
     The version follows from the numbers: the same orders give the same. Nothing fitted: the built-in parameters. Raises
     ValueError for a later order: a fit must not look ahead.
@@ -55,8 +68,15 @@ def fit(orders: Orders, end: int, sold: Sold | None = None, categories: tuple[st
     basket, told = _basket(orders)
     products, missing = (BUILTIN.products, []) if sold is None else fit_products(sold, categories)
     found = Parameters("fit", _rounded(refined.prior), basket, refined.clock, products)
+    standing = standing_of(orders, currencies, found, end)
+    found = msgspec.structs.replace(found, standing=standing)
     named = msgspec.structs.replace(found, version=f"fit-{found.fingerprint}")
-    nothing = timing is BUILTIN.timing and basket is BUILTIN.basket and products is BUILTIN.products
+    nothing = (
+        timing is BUILTIN.timing and basket is BUILTIN.basket and products is BUILTIN.products and standing is None
+    )
+    if currencies and standing is None and (orders.total > 0).any():
+        why = f"in none of its currencies do {MIN_STANDING} customers have an amount"
+        told.append(f"standing: unknown, so loyal.at_risk stays silent; {why}")
     return Fitted(BUILTIN if nothing else named, round(seen.customers), round(seen.gaps), [*notes, *told, *missing])
 
 

@@ -29,6 +29,17 @@ def due_after(rhythm: Rhythm, clock: Clock, last_at: Floats, within: int) -> Flo
     return ms
 
 
+def fading_after(rhythm: Rhythm, clock: Clock, last_at: Floats, alive: float) -> Floats:
+    """Ms from each customer's last order to the moment at which P(alive) has fallen to `alive`; inf: never. (n,).
+
+    See `Rhythm.fading`.
+    """
+    days = rhythm.fading(alive)
+    if clock.even:
+        return np.where(days < _FAR, days * DAY, np.inf)
+    return np.where(days < _FAR, clock.all_when(clock.all_at(last_at) + days * DAY) - last_at, np.inf)
+
+
 def silent_after(
     rhythm: Rhythm, clock: Clock, last_at: Floats, window: float, horizon: int, probability: float
 ) -> Floats:

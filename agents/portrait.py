@@ -9,10 +9,13 @@ from msgspec import Struct
 from agents.absence import rhythm_of, state_of
 from agents.cart import Carts
 from agents.emitter import Emitter
+from agents.loyal import VipCandidates
+from agents.outlook import sight_of
 from agents.planning import due_after
 from agents.replenish import Replenish
 from agents.repurchase import FLOOR_MS, Repurchase
 from agents.rules import Rules
+from agents.value import HORIZON_DAYS, amounts, expected_orders, expected_value, orders_a_day
 from tables.clock import Clock
 from tables.customer import Customer
 from tables.orders import DAY, Orders
@@ -44,6 +47,14 @@ class StandingTrigger(Struct):
     expires_at: datetime
 
 
+class Range(Struct):
+    """What is expected of the next twelve months: one in ten customers comes to less than `low`, one to more."""
+
+    expected: float
+    low: float
+    high: float
+
+
 class Portrait(Struct):
     """A customer, as of an instant. Money is in major units; None: not known yet."""
 
@@ -61,6 +72,11 @@ class Portrait(Struct):
     """The chance that another order comes at all."""
     open_timers: list[Timer] = []
     open_triggers: list[StandingTrigger] = []
+    expected_orders: Range | None = None
+    value: Range | None = None
+    """In the currency of the baskets."""
+    vip_candidate: bool = False
+    """May become one of the best customers, and is not yet (`agents.loyal`)."""
 
 
 class Painter:
@@ -71,12 +87,16 @@ class Painter:
         self._prior = parameters.timing
         self._clock = Clock(parameters.clock)
         self._within = rules.repurchase_due.within
+        self._basket_prior = parameters.basket
+        self._candidates = VipCandidates(parameters)
 
     def portraits(self, customers: Sequence[tuple[str, Customer]], now: int) -> list[Portrait]:
         """One of each customer, (id, state), at `now` (epoch ms). The timing model is asked once for all."""
         drawn = [self._draw(customer_id, customer, now) for customer_id, customer in customers]
-        returning = [(p, c.orders) for p, (_, c) in zip(drawn, customers, strict=True) if c.orders is not None]
-        self._foretell(returning, now)
+        returning = [(p, c, c.orders) for p, (_, c) in zip(drawn, customers, strict=True) if c.orders is not None]
+        if returning:
+            self._foretell([(portrait, orders) for portrait, _, orders in returning], now)
+            self._value(returning, now)
         return drawn
 
     def _draw(self, customer_id: str, customer: Customer, now: int) -> Portrait:
@@ -105,14 +125,32 @@ class Painter:
         yield from Replenish.timers(customer)
 
     def _foretell(self, returning: Sequence[tuple[Portrait, Orders]], now: int) -> None:
-        if not returning:
-            return
         last = np.array([orders.last_at for _, orders in returning], dtype=np.float64)
         rhythm = rhythm_of(self._prior, [state_of(orders) for _, orders in returning])
         expected = np.rint(last + np.maximum(due_after(rhythm, self._clock, last, self._within), FLOOR_MS))
         alive = np.round(rhythm.p_alive((self._clock.at(now) - self._clock.all_at(last)) / DAY), 4)
         for (portrait, _), at, p in zip(returning, expected.tolist(), alive.tolist(), strict=True):
             portrait.expected_next_order_at, portrait.p_alive = _instant(at), p
+
+    def _value(self, returning: Sequence[tuple[Portrait, Customer, Orders]], now: int) -> None:
+        """What the customers are worth."""
+        seen = np.array([(o.last_at, o.count, *state_of(o)) for _, _, o in returning], dtype=np.float64).T
+        last, count, x, s1, s2, e1, e2 = seen
+        baskets = [(b.n, b.mean_ln, b.ss) if (b := c.basket) is not None else (0, 0.0, 0.0) for _, c, _ in returning]
+        ages = np.maximum((self._clock.at(now) - self._clock.all_at(last)) / DAY, 0.0)
+        sight, a_day = sight_of(self._prior), orders_a_day(count, x + 1)
+        ahead = sight.of(x, sight.rhythm(x, s1, s2, e1, e2), ages, HORIZON_DAYS)
+        worth = amounts(self._basket_prior, *np.array(baskets, dtype=np.float64).T)
+        orders, value = (
+            np.round(figure, 2).T.tolist()
+            for figure in (expected_orders(ahead, a_day), expected_value(ahead, a_day, worth))
+        )
+        for (portrait, customer, _), many, much in zip(returning, orders, value, strict=True):
+            portrait.expected_orders = Range(*many)
+            if customer.basket is not None and customer.basket.n:
+                portrait.value = Range(*much)
+            worth_it = None if portrait.value is None else portrait.value.expected
+            portrait.vip_candidate = self._candidates.holds(customer, worth_it)
 
 
 def _instant(at: float) -> datetime:

@@ -1,23 +1,25 @@
-"""Who has not come back: `repurchase.due`, `repurchase.overdue`, `first_purchase.lapsed`."""
+"""Who has not come back: `repurchase.due`, `repurchase.overdue`, `first_purchase.lapsed`, `loyal.at_risk`."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from agents.absence import State, Told, complete, rhythm_of, state_of
+from agents.absence import Spent, State, Told, complete, rhythm_of, state_of
 from agents.decisions import RuleRef, iso, trigger_id
 from agents.emitter import Emitter
+from agents.loyal import Loyalty
 from agents.mixture import Floats
-from agents.planning import due_after, silent_after
-from agents.rules import FirstPurchaseLapsed, RepurchaseDue, RepurchaseOverdue, Rules
+from agents.planning import due_after, fading_after, silent_after
+from agents.rules import FirstPurchaseLapsed, LoyalAtRisk, RepurchaseDue, RepurchaseOverdue, Rules
 from agents.timing import Rhythm
 from tables.clock import Clock
 from tables.customer import NEVER, Customer
-from tables.orders import DAY, DUE, OVERDUE, Orders
+from tables.orders import AT_RISK, DAY, DUE, OVERDUE, Orders
 from tables.parameters import Parameters
 
-Planned = tuple[int, int, int]
-"""Ms from the last order to `repurchase.due`, to `repurchase.overdue`, and to `first_purchase.lapsed`; 0: never."""
+Planned = tuple[int, int, int, int]
+"""Ms from the last order to `repurchase.due`, `repurchase.overdue`, `first_purchase.lapsed` and `loyal.at_risk`; 0:
+never."""
 
 FLOOR_MS = DAY
 """Nobody is late within a day of an order: orders of one day are one occasion, so no gap is shorter."""
@@ -27,11 +29,9 @@ class Repurchase:
     """Plans when a customer's absence means something, and says so. One per partition: it gathers work per batch."""
 
     def __init__(self, rules: Rules, parameters: Parameters, emitter: Emitter) -> None:
-        self._due, self._overdue, self._lapsed = (
-            rules.repurchase_due,
-            rules.repurchase_overdue,
-            rules.first_purchase_lapsed,
-        )
+        self._due, self._overdue = rules.repurchase_due, rules.repurchase_overdue
+        self._lapsed, self._at_risk = rules.first_purchase_lapsed, rules.loyal_at_risk
+        self._loyalty = Loyalty(parameters, rules.loyal_at_risk.share)
         self._refs = {rule.NAME: RuleRef(rule.NAME, rules.versions[rule.NAME]) for rule in self._rules}
         self._prior = parameters.timing
         self._clock = Clock(parameters.clock)
@@ -42,12 +42,12 @@ class Repurchase:
         self._told: list[Told] = []
         self.plan_by = NEVER
         """The event time before which the customers that ordered last must be planned."""
-        self._without_gap = self._plan_of([(0, 0.0, 0.0, 0.0, 0.0)], np.zeros(1))[0]
+        self._without_gap = self._plan_of([(0, 0.0, 0.0, 0.0, 0.0)], np.zeros(1), [False])[0]
         """By a clock that is even."""
 
     @property
-    def _rules(self) -> tuple[RepurchaseDue, RepurchaseOverdue, FirstPurchaseLapsed]:
-        return self._due, self._overdue, self._lapsed
+    def _rules(self) -> tuple[RepurchaseDue, RepurchaseOverdue, FirstPurchaseLapsed, LoyalAtRisk]:
+        return self._due, self._overdue, self._lapsed, self._at_risk
 
     @staticmethod
     def wake(orders: Orders) -> int:
@@ -58,13 +58,19 @@ class Repurchase:
             wake = orders.due_at
         if orders.overdue_at and not told & OVERDUE and orders.overdue_at < wake:
             wake = orders.overdue_at
+        if orders.risk_at and not told & AT_RISK and orders.risk_at < wake:
+            wake = orders.risk_at
         return wake
 
     @staticmethod
     def timers(orders: Orders) -> list[tuple[str, int]]:
         """The rules that wait for the customer's absence, and when they fire."""
         absent = FirstPurchaseLapsed.NAME if orders.count == 1 else RepurchaseOverdue.NAME
-        each = ((RepurchaseDue.NAME, orders.due_at, DUE), (absent, orders.overdue_at, OVERDUE))
+        each = (
+            (RepurchaseDue.NAME, orders.due_at, DUE),
+            (absent, orders.overdue_at, OVERDUE),
+            (LoyalAtRisk.NAME, orders.risk_at, AT_RISK),
+        )
         return [(rule, at) for rule, at, told in each if at and not orders.told & told]
 
     def replan(self, key: bytes, customer: Customer, orders: Orders) -> None:
@@ -72,20 +78,21 @@ class Repurchase:
         if orders.occasions == 1 and self._clock.even:
             self._date(orders, self._without_gap)
             return
-        orders.due_at = orders.overdue_at = 0
+        orders.due_at = orders.overdue_at = orders.risk_at = 0
         self.unplanned[key] = customer
         self.plan_by = min(self.plan_by, orders.last_at + DAY)
 
     def _date(self, orders: Orders, planned: Planned) -> None:
         """Set when the rules of absence fire."""
         count, last_at = orders.count, orders.last_at
-        due, overdue, lapsed = planned
+        due, overdue, lapsed, risk = planned
         if count == 1:
             overdue = lapsed
         elif count < self._overdue.min_orders:
             overdue = 0
         orders.overdue_at = last_at + overdue if overdue else 0
         orders.due_at = last_at + due if due and count >= self._due.min_orders else 0
+        orders.risk_at = last_at + risk if risk else 0
 
     def forget(self, key: bytes) -> None:
         """The customer was erased."""
@@ -100,13 +107,19 @@ class Repurchase:
             return []
         states = [state_of(orders) for _, _, orders in waiting]
         last_at = np.array([orders.last_at for _, _, orders in waiting], dtype=np.float64)
+        loyal = [self._may_be_at_risk(customer, orders) for _, customer, orders in waiting]
         planned = []
-        for (key, customer, orders), dates in zip(waiting, self._plan_of(states, last_at), strict=True):
+        for (key, customer, orders), dates in zip(waiting, self._plan_of(states, last_at, loyal), strict=True):
             self._date(orders, dates)
             planned.append((key, customer, self.wake(orders)))
         return planned
 
-    def _plan_of(self, states: Sequence[State], last_at: Floats) -> list[Planned]:
+    def _may_be_at_risk(self, customer: Customer, orders: Orders) -> bool:
+        """A loyal customer with a rhythm."""
+        enough = orders.gaps > 0 and orders.count >= self._at_risk.min_orders
+        return enough and self._at_risk.enabled and self._loyalty.least(customer) is not None
+
+    def _plan_of(self, states: Sequence[State], last_at: Floats, loyal: Sequence[bool]) -> list[Planned]:
         rhythm, clock = rhythm_of(self._prior, states), self._clock
         due, never = self._due, np.full(len(states), np.inf)
         dues = due_after(rhythm, clock, last_at, due.within) if due.enabled else never
@@ -114,7 +127,10 @@ class Repurchase:
         lapses, new = never.copy(), np.flatnonzero([state[0] == 0 for state in states])
         if new.size:
             lapses[new] = self._silences(rhythm.take(new), last_at[new], self._lapsed)
-        return list(zip(_whole(dues), _whole(overdues), _whole(lapses), strict=True))
+        risks, who = never.copy(), np.flatnonzero(loyal)
+        if who.size:
+            risks[who] = fading_after(rhythm.take(who), clock, last_at[who], self._at_risk.alive)
+        return list(zip(_whole(dues), _whole(overdues), _whole(lapses), _whole(risks), strict=True))
 
     def _silences(self, rhythm: Rhythm, last_at: Floats, rule: RepurchaseOverdue | FirstPurchaseLapsed) -> Floats:
         if not rule.enabled:
@@ -133,17 +149,24 @@ class Repurchase:
             if not muted:
                 rule = self._lapsed if orders.count == 1 else self._overdue
                 self._tell(customer_id, customer, orders, rule, orders.overdue_at)
+        if orders.risk_at and orders.risk_at <= due and not orders.told & AT_RISK:
+            orders.told |= AT_RISK
+            least = self._loyalty.least(customer)  # who has sent back what made them loyal is so no more
+            if not muted and least is not None:
+                self._tell(customer_id, customer, orders, self._at_risk, orders.risk_at, least)
 
     def _tell(
         self,
         customer_id: str,
         customer: Customer,
         orders: Orders,
-        rule: RepurchaseDue | RepurchaseOverdue | FirstPurchaseLapsed,
+        rule: RepurchaseDue | RepurchaseOverdue | FirstPurchaseLapsed | LoyalAtRisk,
         due: int,
+        least: float | None = None,
     ) -> None:
-        last = orders.recent[-1]
-        limits = self._overdue if isinstance(rule, RepurchaseDue) else rule
+        """`least`: the revenue that makes the customer a loyal one, where that matters."""
+        last, basket = orders.recent[-1], customer.basket
+        limits = self._overdue if isinstance(rule, RepurchaseDue | LoyalAtRisk) else rule
         ref = self._refs[rule.NAME]
         trigger = self._emit.trigger(
             customer,
@@ -156,9 +179,10 @@ class Repurchase:
             order_id=last.order_id,
             evidence={"orders": orders.count, "last_order_at": iso(orders.last_at), "last_order_event": last.event_id},
         )
-        self._told.append(
-            Told(trigger, limits.window, limits.horizon, orders.count, state_of(orders), orders.last_at, due)
-        )
+        told = Told(trigger, limits.window, limits.horizon, orders.count, state_of(orders), orders.last_at, due)
+        if least is not None and basket is not None:
+            told.spent = Spent(basket.revenue, basket.currency, least, self._at_risk.share)
+        self._told.append(told)
 
     def finish(self) -> None:
         """Fill in figures and sentences of what was told since the last time, all at once."""

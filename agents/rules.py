@@ -88,6 +88,18 @@ class ProductReplenishDue(Rule):
 
 
 @dataclass(frozen=True, slots=True)
+class LoyalAtRisk(Rule):
+    """A customer of the top `share` by revenue, of whom P(alive) has fallen to `alive`; `min_orders` or more."""
+
+    NAME: ClassVar[str] = "loyal.at_risk"
+
+    expires: int = duration("30d", "1m", "365d")
+    min_orders: int = whole(3, 2, 1000)
+    alive: float = share(0.5)
+    share: float = share(0.1)
+
+
+@dataclass(frozen=True, slots=True)
 class CartAbandoned(Rule):
     """A cart that is not empty, untouched for `after`."""
 
@@ -165,6 +177,7 @@ TYPES: Mapping[str, type[Rule]] = {
         RepurchaseOverdue,
         FirstPurchaseLapsed,
         ProductReplenishDue,
+        LoyalAtRisk,
         CartAbandoned,
         CheckoutAbandoned,
         BrowseAbandoned,
@@ -185,6 +198,7 @@ class Rules:
     repurchase_overdue: RepurchaseOverdue = field(default_factory=RepurchaseOverdue)
     first_purchase_lapsed: FirstPurchaseLapsed = field(default_factory=FirstPurchaseLapsed)
     product_replenish_due: ProductReplenishDue = field(default_factory=ProductReplenishDue)
+    loyal_at_risk: LoyalAtRisk = field(default_factory=LoyalAtRisk)
     cart_abandoned: CartAbandoned = field(default_factory=CartAbandoned)
     checkout_abandoned: CheckoutAbandoned = field(default_factory=CheckoutAbandoned)
     browse_abandoned: BrowseAbandoned = field(default_factory=BrowseAbandoned)

@@ -21,7 +21,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from agents.bend import Bends, bend_of
 from agents.mixture import TINY, Extra, Floats, Mixture, first_fall, sum_classes
@@ -64,7 +64,7 @@ class Rhythm:
             raise ValueError(f"x, s1 and s2 must be (n,), not {count.shape}, {total.shape} and {squares.shape}")
         seen = count
         if e1 is not None and e2 is not None and prior.omega > 0:
-            seen = count + prior.omega * (-np.expm1(count * _LN_KEPT) / (1.0 - KEPT) - count)
+            seen = _seen(prior, count)
             total = total + prior.omega * (np.asarray(e1, dtype=np.float64) - total)
             squares = squares + prior.omega * (np.asarray(e2, dtype=np.float64) - squares)
         variances: Floats = np.square(np.array(prior.sigmas))[:, None]
@@ -82,7 +82,7 @@ class Rhythm:
         self.pi: Floats = ln_l / sum_classes(ln_l)
         self.location: Floats = prior.mu0 + shift * prior.tau2 / denominator
         if any(prior.shift):
-            self.location += np.interp(np.log1p(count), _LN_KNOTS, (0.0, *prior.shift))
+            self.location += shift_after(prior, count)
         self.spread: Floats = np.sqrt(prior.tau2 * variances / denominator + variances + unsure * unsure)
         self.odds: Floats = prior.a / (prior.b + count)
         self._mixture = Mixture(self.pi, self.location, self.spread)
@@ -94,6 +94,10 @@ class Rhythm:
     def survival(self, age_days: ArrayLike) -> Floats:
         """S: the chance that the open gap, if it closes at all, is longer than its age. (n,)."""
         return self._mixture.mass(self._ln_weeks(age_days), -1)
+
+    def tails(self, age_days: ArrayLike) -> Floats:
+        """S in each class. (5, n)."""
+        return np.asarray(ndtr((self.location - self._ln_weeks(age_days)) / self.spread), dtype=np.float64)
 
     def ln_open(self, age_days: ArrayLike) -> Floats:
         """Log of the chance that a gap is open at this age, be it that the customer has gone. (n,)."""
@@ -146,6 +150,14 @@ class Rhythm:
         found = self._mixture.quantile(np.clip(target, TINY, 1 - 1e-12), 1)
         return np.where(late, within, np.minimum(_days(found), within))
 
+    def fading(self, alive: float) -> Floats:
+        """The age, days, at which P(alive) has fallen to `alive`, and half of such gaps would have closed. (n,).
+
+        0 < alive < 1.
+        """
+        target = np.clip(self.odds * (alive / (1.0 - alive)), TINY, 0.5)
+        return _days(self._mixture.quantile(target, -1))
+
     def overdue(
         self,
         window_p: float,
@@ -183,6 +195,25 @@ class Rhythm:
         age = np.empty(len(self))
         age[:] = days
         return np.log(np.maximum(age, 1e-6) / 7.0)
+
+
+def shift_after(prior: TimingPrior, gaps: ArrayLike) -> Floats:
+    """What the population adds to the log gap after so many gaps. (n,)."""
+    count = np.asarray(gaps, dtype=np.float64)
+    return np.asarray(np.interp(np.log1p(count), _LN_KNOTS, (0.0, *prior.shift)), dtype=np.float64)
+
+
+def posterior_variance(prior: TimingPrior, gaps: ArrayLike) -> Floats:
+    """How unsure a customer's own mean log gap still is after so many gaps: variance by class, (5, n)."""
+    count = np.asarray(gaps, dtype=np.float64)
+    variances = np.square(np.array(prior.sigmas))[:, None]
+    seen = _seen(prior, count)
+    return np.asarray(prior.tau2 * variances / (variances + seen * prior.tau2), dtype=np.float64)
+
+
+def _seen(prior: TimingPrior, count: Floats) -> Floats:
+    """How many gaps the sums weigh as many as, where newer gaps count for more."""
+    return count + prior.omega * (-np.expm1(count * _LN_KEPT) / (1.0 - KEPT) - count)
 
 
 def _ln_weights(prior: TimingPrior) -> Floats:

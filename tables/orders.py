@@ -11,6 +11,7 @@ DAY = 86_400_000
 WEEK = 7 * DAY
 DUE = 1
 OVERDUE = 2
+AT_RISK = 4
 KEPT = 0.7
 """What a new gap leaves of the gaps before it in the fast sums."""
 REMEMBERED = 12
@@ -45,13 +46,15 @@ class Orders(Struct, array_like=True, gc=False):
     due_at: int = 0
     overdue_at: int = 0
     told: int = 0
-    """What has been decided for the open gap: DUE, OVERDUE."""
+    """What has been decided for the open gap: DUE, OVERDUE, AT_RISK."""
     imported: bool = False
     """The newest order came as backfill."""
     muted_until: int = 0
     """Timers due up to here were already past when the order was imported: they stay silent."""
     e1: float | None = None
     e2: float | None = None
+    risk_at: int = 0
+    """As `due_at`: when a loyal customer is at risk."""
 
     @property
     def fast(self) -> tuple[float, float]:

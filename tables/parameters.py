@@ -18,6 +18,7 @@ from tables.productprior import ProductPrior, ProductRhythm
 from tables.ranges import ParametersError as ParametersError  # noqa: PLC0414 - as before, whoever loads a file finds it here
 from tables.ranges import location as _location
 from tables.ranges import positive as _positive
+from tables.standing import Standing
 
 SIGMAS = (0.2, 0.4, 0.7, 1.0, 1.4)
 """How irregular a customer can be: standard deviations of the log gap, one per class, from the most regular on."""
@@ -120,6 +121,8 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     clock: tuple[Pace, ...] = ()
     """How fast the population's clock runs: (day, days of the clock per day) from that day on; see tables.clock."""
     products: ProductPrior = BUILTIN_PRODUCTS
+    standing: Standing | None = None
+    """None: not known, and no rule that asks for it says anything."""
 
     def __post_init__(self) -> None:
         for (before, _), (day, _) in pairwise(self.clock):
@@ -133,7 +136,10 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     def fingerprint(self) -> str:
         """12 hexadecimal digits that differ when a number differs; the version's name plays no part."""
         products = () if self.products == BUILTIN_PRODUCTS else (self.products,)
-        numbers = msgspec.json.encode((self.timing, self.basket, *self.clock, *products))
+        standing = () if self.standing is None else (self.standing,)
+        numbers = msgspec.json.encode(
+            (self.timing, self.basket, *self.clock, *products, *standing), order="deterministic"
+        )
         return hashlib.blake2b(numbers, digest_size=6).hexdigest()
 
 

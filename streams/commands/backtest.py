@@ -94,7 +94,10 @@ def command(
 
 def _backtested(trial: Trial, known: Learned, rules: Rules, fired: Fired, stories: Stories, tally: Tally) -> Backtested:
     notes = known.fitted.notes if known.fitted else []
-    return Backtested(trial, known.parameters, notes, known.fitted is not None, rules, fired, stories, tally)
+    currencies = known.histories.currencies
+    return Backtested(
+        trial, known.parameters, notes, known.fitted is not None, rules, fired, stories, tally, currencies
+    )
 
 
 def _report(folder: Path, scored: Json) -> None:

@@ -15,6 +15,7 @@ from streams.commands.progress import progress, shown, tell_rejected
 from streams.histories import gather
 from streams.logs import Log, LogError, read_log
 from tables.parameters import BUILTIN, dump_parameters
+from tables.standing import top
 
 
 @click.command()
@@ -44,12 +45,12 @@ def _fit(file: str, wall: int) -> tuple[Log, Fitted]:
     with progress() as show:
         log = read_log(file, wall=wall, on_progress=lambda share: show(share, "checking"))
         found = gather(shown(log, show), wall=wall)
-        orders = found.orders
-        if log.span is None or not len(orders):
+        if log.span is None or not len(found.orders):
             raise LogError(f"{file}: holds no order, so there is nothing to fit")
         show(1.0, "fitting")
         # until the last event of any kind the shop was watched
-        return log, fit_orders(orders, log.span[1], found.sold, found.categories)
+        fitted = fit_orders(found.orders, log.span[1], found.sold, found.categories, currencies=found.currencies)
+        return log, fitted
 
 
 def tell_notes(fitted: Fitted) -> None:
@@ -72,4 +73,7 @@ def _tell(fitted: Fitted, out: str) -> None:
     if products is not BUILTIN.products:
         own = f"; categories with a rhythm of their own: {len(products.categories)}" if products.categories else ""
         click.echo(f"a product bought again and again is bought every {math.exp(products.overall.mu):.0f} days{own}")
+    if (standing := fitted.parameters.standing) is not None:
+        best = ", ".join(f"{least:,.2f} {currency}" for currency, least in top(standing.revenue, 0.1).items())
+        click.echo(f"one customer in ten has spent {best} or more")
     click.echo(f"{out}: parameters {fitted.parameters.version}")

@@ -62,5 +62,6 @@ def learn(
     if given is not None:
         return Learned(given, None, found, moment, end)
     # what comes after the date is not even handed to the fit
-    fitted = fit(found.orders.before(moment), moment, found.sold.before(moment), found.categories)
+    sold = found.sold.before(moment)
+    fitted = fit(found.orders.before(moment), moment, sold, found.categories, currencies=found.currencies)
     return Learned(fitted.parameters, fitted, found, moment, end)

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.decisions import iso
-from agents.histories import occasions_of
+from agents.histories import Mask, occasions_of
 from agents.returning import returning
 from agents.rules import Rules
 from agents.scoring import CLASSES, HORIZON, Trial, class_of
+from agents.standings import loyal_customers
 from streams.backtest import Tally
 from streams.report.calibration import Json, calibration
 from streams.report.fired import Fired
 from streams.report.stories import Stories
 from streams.report.triggers import Triggers
+from streams.report.value import value
 from tables.events import CARTS
 from tables.parameters import Parameters
 
@@ -31,15 +33,18 @@ class Backtested:
     fired: Fired
     stories: Stories
     tally: Tally
+    currencies: tuple[str, ...] = ()
+    """What the numbers in `trial.orders.currency` stand for."""
 
 
 def figures(done: Backtested) -> Json:
     """The content of report.json; the whole log is described, only what came after `train_until` is scored."""
     trial = done.trial
     occasions = occasions_of(trial.orders)
-    triggers = Triggers(trial, occasions, done.fired, done.rules)
+    triggers = Triggers(trial, occasions, done.fired, done.rules, _loyal(done))
     not_told = _not_told(done)
     scored = calibration(trial, done.parameters.timing, not_told)
+    worth = value(trial, done.parameters, not_told)
     return {
         "orders": len(trial.orders),
         "customers": done.tally.customers,
@@ -51,6 +56,7 @@ def figures(done: Backtested) -> Json:
         **scored,
         "triggers": triggers.by_type(),
         "compared": triggers.compared(),
+        "value": worth,
         "returning": {
             "after_the_first_order": _curve(returning(occasions.take(occasions.x == 0), trial.end)),
             "after_a_later_order": _curve(returning(occasions.take(occasions.x > 0), trial.end)),
@@ -64,6 +70,14 @@ def figures(done: Backtested) -> Json:
         "stories": done.stories.tell(),
         "not_told": not_told,
     }
+
+
+def _loyal(done: Backtested) -> Mask | None:
+    """The customers whom loyal.at_risk could be about; None: the parameters do not know what the best have spent."""
+    standing, rule = done.parameters.standing, done.rules.loyal_at_risk
+    if standing is None:
+        return None
+    return loyal_customers(done.trial.orders, done.currencies, standing, rule.share, rule.min_orders)
 
 
 def _curve(shares: dict[int, float]) -> dict[str, float]:
@@ -83,5 +97,7 @@ def _not_told(done: Backtested) -> list[str]:
     if not (trial.orders.total > 0).any():
         told.append("baskets: no order has an amount")
     else:
+        if done.parameters.standing is None:
+            told.append("loyal.at_risk: the parameters do not know what the best customers have spent, so it is silent")
         told.append("precision and recall of the basket family: nobody knows whose baskets were to change")
     return told

@@ -23,8 +23,11 @@ _BACK_DAYS = (1, 3, 7, 14, 30, 60, 90, 180, 365)
 class Triggers:
     """The triggers after `train_until`, against the orders that followed."""
 
-    def __init__(self, trial: Trial, occasions: Occasions, fired: Fired, rules: Rules) -> None:
-        """`occasions`: of the trial's orders."""
+    def __init__(
+        self, trial: Trial, occasions: Occasions, fired: Fired, rules: Rules, loyal: Mask | None = None
+    ) -> None:
+        """`occasions`: of the trial's orders. `loyal`: which customers are, by number; None: nobody knows."""
+        self._loyal = loyal
         self._trial, self._occasions, self._fired = trial, occasions, fired
         self._rules = rules.by_name()
         self._replenish = rules.product_replenish_due
@@ -50,7 +53,9 @@ class Triggers:
         return {**score, "per_day": _per_day(placed.at), "came_back": self._came_back(placed)}
 
     def _about(self, name: str) -> Mask:
-        """The customers of whom a rule of absence speaks: those with one order, or those with more."""
+        """The customers of whom a rule of absence speaks: those with one order, with more, or the loyal ones."""
+        if name == "loyal.at_risk" and self._loyal is not None:
+            return self._loyal
         once: Mask = self._jury.count == 1
         return once if name == "first_purchase.lapsed" else self._jury.count > 1
 

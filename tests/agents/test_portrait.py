@@ -53,6 +53,24 @@ def test_p_alive_falls_while_nothing_happens_and_the_date_stays() -> None:
     assert early.expected_next_order_at == late.expected_next_order_at
 
 
+def test_what_is_expected_of_the_next_twelve_months() -> None:
+    shop = Shop()
+    shop.send(*(order(day(30 * at), 20.0 + at) for at in range(8)), order(day(0), 0.0, customer="bob"))
+    shop.settle()
+    early, late, bob = portrait(shop, day(215)), portrait(shop, day(500)), portrait(shop, day(1), "bob")
+    assert early.expected_orders is not None
+    assert early.value is not None
+    assert late.value is not None
+    assert 5 < early.expected_orders.expected < 12
+    assert early.expected_orders.low <= early.expected_orders.expected <= early.expected_orders.high
+    each = early.value.expected / early.expected_orders.expected
+    assert 20 < each < 32  # dearer than its median, as amounts lean to the right
+    assert late.value.expected < 0.2 * early.value.expected
+    assert bob.expected_orders is not None
+    assert bob.expected_orders.expected > 0.5
+    assert bob.value is None
+
+
 def test_money_that_came_back_is_told() -> None:
     shop = Shop()
     shop.send(

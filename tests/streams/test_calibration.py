@@ -56,6 +56,16 @@ def as_in_the_page(name: str, found: dict[str, Any]) -> None:
     assert told == pytest.approx(figures, abs=0.0006)
 
 
+def worth_as_in_the_page(name: str, found: dict[str, Any]) -> None:
+    """The row of a figure in the page's table of value."""
+    (row,) = re.findall(rf"^\| {name} \|(.*)\|$", PAGE.read_text(), re.MULTILINE)
+    told = [float(number) for number in re.findall(r"\d*\.\d+", row)]
+    held = found["interval"]
+    ranked = [found[key] for key in ("gini", "spearman", "top10_caught", "top10_possible")]
+    assert told[0] == pytest.approx(found["foretold"] / found["came"], abs=0.006)
+    assert told[1:] == pytest.approx([*ranked, held["below"], held["inside"], held["above"]], abs=0.0011)
+
+
 def misses(of: dict[str, float]) -> list[float]:
     """How far windows are from holding what they promise, at each level."""
     return [abs(share - level) for share, level in zip(levels(of), (0.5, 0.8, 0.9), strict=True)]
@@ -72,6 +82,12 @@ def test_cdnow(cdnow: Path, reports: dict[Path, dict[str, Any]]) -> None:
         assert max(misses(found["coverage_by_class"][name])) < 0.05, name
     assert found["silence"]["auc"] > 0.805
     assert found["silence"]["brier"] < 0.1052
+    worth_as_in_the_page("CDNOW, orders", found["value"]["orders"])
+    worth_as_in_the_page("CDNOW, money", found["value"]["value"])
+    at_risk = found["triggers"]["loyal.at_risk"]
+    page = PAGE.read_text()
+    for figure in (f"{at_risk['fired']} fired", f"{at_risk['precision']:.3f}", f"{at_risk['recall']:.3f}"):
+        assert figure.removeprefix("0") in page
 
 
 def test_grocery(grocery: Path, reports: dict[Path, dict[str, Any]]) -> None:
@@ -85,6 +101,8 @@ def test_grocery(grocery: Path, reports: dict[Path, dict[str, Any]]) -> None:
     assert found["silence"]["auc"] > 0.934
     assert found["silence"]["brier"] < 0.076
     assert "baskets: no order has an amount" in found["not_told"]
+    worth_as_in_the_page("grocery, orders", found["value"]["orders"])
+    assert found["value"]["value"] is None
 
 
 RULES = {

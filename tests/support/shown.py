@@ -38,7 +38,8 @@ def shown_in(client: Any, prefix: str, family: str = "customer") -> dict[bytes, 
 
 def timeless(views: Shown) -> Shown:
     """Without what depends on when a view was drawn."""
-    return {key: {k: v for k, v in view.items() if k not in ("as_of", "p_alive")} for key, view in views.items()}
+    timed = {"as_of", "p_alive", "expected_orders", "value", "vip_candidate"}
+    return {key: {k: v for k, v in view.items() if k not in timed} for key, view in views.items()}
 
 
 def durable_views(broker: Broker, settings: Settings) -> Shown:

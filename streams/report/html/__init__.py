@@ -18,6 +18,7 @@ from streams.report.html.right import right
 from streams.report.html.sent import sent
 from streams.report.html.stories import stories
 from streams.report.html.timing import timing
+from streams.report.html.value import value
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -37,6 +38,7 @@ def page(figures: dict[str, Any]) -> str:
             stories=stories(figures),
             back=back(figures),
             returning=returning(figures),
+            value=value(figures),
             **parts,
         )
     )

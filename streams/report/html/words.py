@@ -25,6 +25,7 @@ TYPES: Mapping[str, Said] = {
     "repurchase.overdue": Said("Overdue", "a returning customer is late by their own rhythm and probably stays away"),
     "first_purchase.lapsed": Said("First order, no second", "a customer with one order probably never orders again"),
     "product.replenish_due": Said("Needed again", "a product that the customer buys regularly will be used up by now"),
+    "loyal.at_risk": Said("Loyal, at risk", "one of the best customers is as likely gone for good as not"),
     "cart.abandoned": Said("Cart left behind", "a filled cart has not been touched for some hours"),
     "checkout.abandoned": Said("Checkout left behind", "a checkout was begun and not finished"),
     "browse.abandoned": Said("Looked, did not buy", "a product was looked at again and again and not bought"),

@@ -156,6 +156,7 @@ def test_each_type_goes_to_the_topic_of_its_family(name: str) -> None:
         "repurchase.overdue": "repurchase",
         "first_purchase.lapsed": "repurchase",
         "product.replenish_due": "repurchase",
+        "loyal.at_risk": "repurchase",
         "cart.abandoned": "cart",
         "checkout.abandoned": "cart",
         "browse.abandoned": "cart",

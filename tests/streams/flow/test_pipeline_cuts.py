@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
 import pytest
 
 from agents.decisions import Decision
@@ -13,6 +14,7 @@ from agents.rules import (
     CartAbandoned,
     CheckoutAbandoned,
     FirstPurchaseLapsed,
+    LoyalAtRisk,
     ProductReplenishDue,
     RepurchaseDue,
     Rules,
@@ -20,6 +22,7 @@ from agents.rules import (
 from streams.backtest import backtest
 from tables.events import CARTS, CUSTOMERS, PURCHASES, SOURCES, AnyEvent, OrderCancelled, OrderCompleted
 from tables.orders import DAY
+from tables.standing import Standing
 from tests.support.core import (
     HOUR,
     MINUTE,
@@ -45,9 +48,12 @@ SENSITIVE = Rules(
     repurchase_due=RepurchaseDue(min_orders=1),
     first_purchase_lapsed=FirstPurchaseLapsed(window=0.5, horizon=2 * DAY, probability=0.3),
     product_replenish_due=ProductReplenishDue(spread=500.0, together=2 * DAY),
+    loyal_at_risk=LoyalAtRisk(min_orders=2, alive=0.9),
     cart_abandoned=CartAbandoned(max_age=DAY),
     checkout_abandoned=CheckoutAbandoned(after=2 * HOUR),
 )
+KNOWN = msgspec.structs.replace(QUICK, standing=Standing({"EUR": (100.0,) * 10}, {}))
+"""A shop in which who has spent 100 EUR is loyal."""
 
 
 def random_log(seed: int) -> list[Line]:
@@ -91,13 +97,13 @@ def random_log(seed: int) -> list[Line]:
 def serial(lines: list[Line]) -> list[Decision]:
     """The backtest: one core, one line after the other."""
     found: list[Decision] = []
-    backtest(merged(lines, T0), SENSITIVE, QUICK, wall=1 << 43, emit=found.append)
+    backtest(merged(lines, T0), SENSITIVE, KNOWN, wall=1 << 43, emit=found.append)
     return found
 
 
 def through_partitions(lines: list[Line], partitions: int, rng: random.Random) -> list[Run]:
     topics = replayed(merged(lines, T0), partitions, marks_every=rng.choice((1, 3, 20, 1000)))
-    runs = [Run(topics[number], rules=SENSITIVE, parameters=QUICK) for number in range(partitions)]
+    runs = [Run(topics[number], rules=SENSITIVE, parameters=KNOWN) for number in range(partitions)]
     for run in runs:
         run.at_random(rng)
         assert run.pipeline.merge.waiting == 0
@@ -132,7 +138,7 @@ def test_what_is_taken_is_the_same_after_restarts(seed: int) -> None:
     """Also the time by which each record was decided, which a position has to carry over."""
     lines = random_log(seed)
     (topics,) = replayed(merged(lines, T0), 1, marks_every=5)
-    whole, cut = (Run(topics, rules=SENSITIVE, parameters=QUICK) for _ in range(2))
+    whole, cut = (Run(topics, rules=SENSITIVE, parameters=KNOWN) for _ in range(2))
     for source in range(3):
         whole.fetch(source)
     whole.work_all()

@@ -58,6 +58,13 @@ def test_it_holds_what_the_contract_says(log: Path, orders: Orders, tmp_path: Pa
     assert ours["rule"] == "repurchase.overdue + first_purchase.lapsed"
     assert [row["rule"] for row in simple] == ["fixed days", "mean + k sd", "k x mean", "P(alive) < p"]
     assert all(row["at_equal_recall"]["recall"] >= ours["recall"] for row in simple)
+    worth = found["value"]
+    assert {"spearman", "gini", "top10_caught", "top10_possible", "interval"} <= set(worth["orders"])
+    assert 0 < worth["value"]["top10_caught"] <= worth["value"]["top10_possible"] < 1
+    assert 0.7 < worth["value"]["interval"]["inside"] <= 1
+    assert sum(row["customers"] for row in worth["tenths"]) == worth["customers"] < 400
+    assert sum(row["value"] for row in worth["tenths"]) == pytest.approx(worth["value"]["came"], abs=0.1)
+    assert found["triggers"]["loyal.at_risk"]["fired"] > 0
     curve = list(found["returning"]["after_the_first_order"].values())
     assert curve == sorted(curve)
 
@@ -125,7 +132,8 @@ def test_a_fit_that_sees_the_test_half_would_be_caught(
         return found
 
     monkeypatch.setattr("streams.commands.learn.gather", remembered)
-    monkeypatch.setattr("streams.commands.learn.fit", lambda *_: fit(whole[-1], int(whole[-1].at.max())))
+    seeing = lambda *_, **named: fit(whole[-1], int(whole[-1].at.max()), **named)  # noqa: E731
+    monkeypatch.setattr("streams.commands.learn.fit", seeing)
     assert leaks(orders, tmp_path)
 
 
@@ -144,7 +152,10 @@ def test_without_carts_and_amounts_it_says_what_it_could_not_tell(orders: Orders
     for what in found["not_told"]:
         assert f"offbeat: this log does not tell: {what}" in result.stderr.splitlines()
     assert found["triggers"]["cart.abandoned"]["precision"] is None
-    assert found["triggers"]["basket.shrunk"]["fired"] == 0
+    assert found["triggers"]["basket.shrunk"]["fired"] == found["triggers"]["loyal.at_risk"]["fired"] == 0
+    assert found["value"]["value"] is None
+    assert found["value"]["orders"]["gini"] > 0.3
+    assert "What customers are worth" in (tmp_path / "report" / "report.html").read_text()
 
 
 def test_carts_without_orders(tmp_path: Path) -> None:

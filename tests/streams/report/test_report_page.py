@@ -84,9 +84,9 @@ def test_who_cannot_see_it_is_told_what_it_shows(shop: tuple[Page, dict[str, Any
 def test_every_part_is_there(shop: tuple[Page, dict[str, Any]]) -> None:
     found, figures = shop
     parts = [section["id"] for section in found.all("section")]
-    assert parts == ["brief", "sent", "stories", "back", "right", "timing", "returning", "notes"]
+    assert parts == ["brief", "sent", "stories", "back", "right", "timing", "value", "returning", "notes"]
     plots = [svg["aria-label"] for svg in found.all("svg") if svg.get("class") == "plot"]
-    assert len(plots) == 5
+    assert len(plots) == 6
     assert len(found.all("article")) == len(figures["stories"]) == 10
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from agents.basket import Baskets
+from agents.calibration import Calibration
 from agents.cart import Carts
 from agents.decisions import iso
 from agents.emitter import Emitter
@@ -48,12 +49,14 @@ class Handlers:
         emitter: Emitter,
         notices: Notices,
         clock: Clock = CALENDAR,
+        calibration: Calibration | None = None,
     ) -> None:
         self.counts: Counter[str] = Counter()
         """Events that were not applied, by why: duplicate, ignored."""
         self.sales = Sales()
         self._repurchase, self._carts, self._baskets = repurchase, carts, baskets
         self._emitter, self._notices, self._clock = emitter, notices, clock
+        self._calibration = calibration
         self.by_type: dict[type, Handler] = {
             OrderCompleted: self._order_completed,
             OrderCancelled: self._order_returned,
@@ -87,6 +90,8 @@ class Handlers:
         if not event.backfill:
             before = customer.orders
             self.sales.add(event.total, event.currency, at, None if before is None else before.last_at)
+        if self._calibration is not None:
+            self._calibration.ordered(key, customer.orders, at, event.backfill)
         orders = customer.orders = add_order(customer.orders, order, self._clock)
         if at == orders.last_at:
             orders.imported = event.backfill

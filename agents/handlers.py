@@ -11,8 +11,8 @@ from agents.decisions import iso
 from agents.emitter import Emitter
 from agents.notices import Notices
 from agents.repurchase import Repurchase
+from agents.returns import Returns
 from agents.sales import Sales
-from tables.basket import add_basket
 from tables.cart import MAX_LINES, add_item, empty_cart, forget_views, remove_item, replace_cart, start_checkout, view
 from tables.clock import CALENDAR, Clock
 from tables.customer import NEVER, Customer, Profile
@@ -28,6 +28,7 @@ from tables.events import (
     OrderCompleted,
     OrderRefunded,
     ProductViewed,
+    type_name,
 )
 from tables.orders import RecentOrder, add_order, find_order
 
@@ -55,6 +56,7 @@ class Handlers:
         """Events that were not applied, by why: duplicate, ignored."""
         self.sales = Sales()
         self._repurchase, self._carts, self._baskets = repurchase, carts, baskets
+        self._returns = Returns(baskets, emitter)
         self._emitter, self._notices, self._clock = emitter, notices, clock
         self._calibration = calibration
         self.by_type: dict[type, Handler] = {
@@ -83,9 +85,7 @@ class Handlers:
         if find_order(customer.orders, event.order_id) is not None:
             self.counts["duplicate"] += 1
             return self.wake(customer)
-        if customer.basket is not None:
-            self._baskets.look(customer_id, customer, customer.basket, event, at)
-        customer.basket = add_basket(customer.basket, event.total, event.currency)
+        self._baskets.add(customer_id, customer, event, at)
         order = RecentOrder(event.order_id, event.event_id, at, event.total)
         if not event.backfill:
             before = customer.orders
@@ -107,14 +107,17 @@ class Handlers:
         return self.wake(customer)
 
     def _order_returned(
-        self, _id: str, _key: bytes, customer: Customer, event: OrderCancelled | OrderRefunded, _at: int
+        self, customer_id: str, _key: bytes, customer: Customer, event: OrderCancelled | OrderRefunded, at: int
     ) -> int:
         order = find_order(customer.orders, event.order_id)
         if order is None:
             self.counts["ignored"] += 1
         else:
+            before = order.returned
             amount = event.amount if isinstance(event, OrderRefunded) else None
-            order.returned = order.total if amount is None else min(order.total, order.returned + amount)
+            order.returned = order.total if amount is None else min(order.total, before + amount)
+            if order.returned > before:
+                self._returns.take(customer_id, customer, order, before, _cause(event, at))
         return NEVER
 
     # -- carts
@@ -184,5 +187,10 @@ def _end_checkout(customer: Customer, at: int) -> None:
         customer.checkout = None
 
 
-def _cause(event: OrderCompleted, at: int) -> dict[str, Any]:
-    return {"type": "order.completed", "event_id": event.event_id, "order_id": event.order_id, "occurred_at": iso(at)}
+def _cause(event: OrderCompleted | OrderCancelled | OrderRefunded, at: int) -> dict[str, Any]:
+    return {
+        "type": type_name(type(event)),
+        "event_id": event.event_id,
+        "order_id": event.order_id,
+        "occurred_at": iso(at),
+    }

@@ -13,11 +13,11 @@ from struct import error as LayoutError  # noqa: N812
 import msgspec
 from msgspec import Raw, Struct
 
-from tables.basket import Basket
+from tables.basket import Basket, Foreign
 from tables.cart import Cart, Checkout, Viewed
 from tables.orders import Orders
 
-VERSION = 2
+VERSION = 3
 OLDEST = 1
 """From this form on, states are read as they are."""
 NEVER = (1 << 63) - 1
@@ -67,6 +67,8 @@ class Customer(Struct, array_like=True, gc=False):
     """The last offset applied of each source (tables.events.SOURCES), where delivery is at_least_once."""
     wake: int = 0
     """In memory: the due time of this customer's entry among the timers. Packed: 0, the head holds it."""
+    foreign: Foreign | None = None
+    """Baskets of other currencies than the first one."""
 
 
 class _Applied(Struct, array_like=True, gc=False):

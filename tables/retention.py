@@ -35,6 +35,8 @@ def forget(customer: Customer, now: int) -> bool:
     orders = customer.orders
     if orders is not None and orders.last_at + NAMES <= now:
         del orders.recent[:-1]
+        if customer.foreign is not None:
+            customer.foreign.orders.clear()
     if _all_at(customer) > now:
         return False
     customer.cart = customer.checkout = customer.viewed = None

@@ -12,6 +12,7 @@ from agents.emitter import Emitter
 from agents.planning import due_after
 from agents.repurchase import FLOOR_MS, Repurchase
 from agents.rules import Rules
+from tables.basket import Basket
 from tables.clock import Clock
 from tables.customer import Customer
 from tables.orders import DAY, Orders
@@ -53,7 +54,7 @@ class Portrait(Struct):
     average_interval_days: float | None = None
     average_basket: float | None = None
     currency: str | None = None
-    """Of the baskets: the one of the first order."""
+    """Of the baskets: the one of most orders."""
     expected_next_order_at: datetime | None = None
     """As told when the last order came; it may be past."""
     p_alive: float | None = None
@@ -87,6 +88,8 @@ class Painter:
             portrait.last_order = LastOrder(last.order_id, _instant(last.at), last.total, last.returned)
             if (interval := orders.mean_gap_days) is not None:
                 portrait.average_interval_days = round(interval, 2)
+        if basket is not None and customer.foreign is not None:
+            basket = max((basket, *customer.foreign.baskets), key=_orders)
         if basket is not None and basket.n:
             portrait.average_basket, portrait.currency = round(basket.mean, 2), basket.currency
         portrait.open_timers = [Timer(rule, _instant(at)) for rule, at in self._timers(customer)]
@@ -111,6 +114,10 @@ class Painter:
         alive = np.round(rhythm.p_alive((self._clock.at(now) - self._clock.all_at(last)) / DAY), 4)
         for (portrait, _), at, p in zip(returning, expected.tolist(), alive.tolist(), strict=True):
             portrait.expected_next_order_at, portrait.p_alive = _instant(at), p
+
+
+def _orders(basket: Basket) -> int:
+    return basket.n
 
 
 def _instant(at: float) -> datetime:

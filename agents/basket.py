@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import log
 from typing import Any
 
-from agents.amounts import Score, drift_down, drift_up, is_shrunk, score, smooth, weighed
+from agents.amounts import FULL, Score, drift_down, drift_up, is_shrunk, score, smooth, weighed
 from agents.decisions import RuleRef, iso, trigger_id
 from agents.emitter import Emitter
 from agents.rules import BasketGrown, BasketShrinking, Rule, Rules
@@ -45,7 +46,7 @@ class Baskets:
         }
         self._least = min(self.shrunk.min_orders, self.shrinking.min_orders, self.grown.min_orders)
         self._prior = prior
-        self._turned = rules.currencies.turned
+        self._rates, self._turned = rules.currencies.rates, rules.currencies.turned
         self._emit = emitter
 
     def add(self, customer_id: str, customer: Customer, order: OrderCompleted, at: int) -> None:
@@ -53,7 +54,9 @@ class Baskets:
 
         A total of 0 is unknown or a gift: it does not count.
         """
-        currency, amount, rate = self._turned(order.currency, order.total)
+        currency, amount, rate = order.currency, order.total, 1.0
+        if self._rates:
+            currency, amount, rate = self._turned(currency, amount)
         basket = customer.basket
         if basket is None:
             basket = customer.basket = Basket(currency)
@@ -61,7 +64,10 @@ class Baskets:
             basket = _foreign(customer, basket, order, currency)
         if amount <= 0.0:
             return
-        found = self._score(basket, amount)
+        if not basket.n:
+            basket.join(amount, log(amount))
+            return
+        found = score(self._prior, basket.n, basket.n * basket.mean_ln, basket.ss, amount)
         if basket.n >= self._least:
             case = _Case(customer_id, customer, basket, order, at, found, rate)
             shrunk = self.shrunk
@@ -95,7 +101,7 @@ class Baskets:
 
     def _begun(self, basket: Basket, found: Score) -> list[tuple[BasketShrinking | BasketGrown, dict[str, float]]]:
         """The trends that begin with an amount that is about to join; each again only after it has ended (half way)."""
-        weight = weighed(found.z)
+        weight = found.z if abs(found.z) <= FULL else weighed(found.z)
         ewma = smooth(basket.ewma or 0.0, weight)
         down, up = drift_down(basket.down or 0.0, weight), drift_up(basket.up or 0.0, weight)
         basket.ewma, basket.down, basket.up = ewma, down or None, up or None
@@ -104,11 +110,14 @@ class Baskets:
             (self.shrinking, SHRINKING, -ewma, down, self._prior.strict_down),
             (self.grown, GROWN, ewma, up, self._prior.strict_up),
         ):
-            most = max(level / rule.ewma, cusum / rule.cusum)
             if basket.alarms & alarm:
-                if most < strict / 2:
+                if level < rule.ewma * strict / 2 and cusum < rule.cusum * strict / 2:
                     basket.alarms &= ~alarm
-            elif rule.enabled and basket.n >= rule.min_orders and most >= strict:
+            elif (
+                (level >= rule.ewma * strict or cusum >= rule.cusum * strict)
+                and rule.enabled
+                and basket.n >= rule.min_orders
+            ):
                 basket.alarms |= alarm
                 begun.append((rule, {"ewma": round(ewma, 3), "cusum": round(cusum, 3)}))
         return begun

@@ -6,6 +6,15 @@ The log of an amount is normal with the customer's own mean and variance, under 
     kn = k0 + n;  mn = (k0 m0 + n ybar) / kn;  an = a0 + n/2;  bn = b0 + SS/2 + k0 n (ybar - m0)^2 / (2 kn)
     t = (y - mn) / sqrt(bn (kn + 1) / (an kn));  p = T_{2 an}(t);  z = Phi^-1(p)
 
+Three things keep what is out of the ordinary from ruling what follows it:
+
+- Who spends nothing like the others (another currency, a shop that is not the one of the prior) is compared with
+  themselves alone: k0 shrinks as d, the distance of ybar from m0 in standard deviations of the prior, grows beyond 1,
+  as a t-distributed mean would have it: k0 (v + 1) / (v + d^2), v = 4.
+- A surprise counts no more than 2.5 for a trend, and beyond 3.5 less, not more (Hampel 1974): see `weighed`.
+- So does an amount that joins the history: not at t, but at what t counts. One giant order moves the mean by little,
+  and a lasting change is caught up with step by step.
+
 One order at a time, in plain floats: this runs for every order.
 """
 
@@ -16,10 +25,14 @@ from scipy.special.cython_special import ndtri, stdtr
 
 from tables.parameters import BasketPrior
 
-_LEAST_P = 1e-300
-_CLIP = 3.0
-_MEMORY = 0.7
-_SLACK = 0.5
+LEAST_P = 1e-300
+MEMORY = 0.7
+SLACK = 0.5
+HEAVY = 4.0
+"""Degrees of freedom of the population's means."""
+FULL, DOUBTED, ODD = 2.5, 3.5, 5.0
+REST = 1.2
+"""What a surprise counts: up to FULL itself, from there to DOUBTED as FULL, from ODD on REST."""
 
 
 class Score(NamedTuple):
@@ -33,6 +46,8 @@ class Score(NamedTuple):
     """The same as a normal deviate; always finite, within 38 of 0."""
     typical: float
     """The median amount expected, exp(mn)."""
+    joins: float
+    """The log of the amount, as it is to join the history."""
 
 
 def score(prior: BasketPrior, n: int, total_ln: float, ss: float, amount: float) -> Score:
@@ -41,20 +56,24 @@ def score(prior: BasketPrior, n: int, total_ln: float, ss: float, amount: float)
     `total_ln`: sum of their natural logs; `ss`: sum of squared deviations from their mean. Raises ValueError for an
     amount that is not positive: it has no logarithm, leave it out.
     """
-    k0 = prior.k0
-    kn = k0 + n
-    an = prior.a0 + 0.5 * n
-    mn = (k0 * prior.m0 + total_ln) / kn
-    bn = prior.b0 + 0.5 * max(ss, 0.0)
+    y = math.log(amount)
+    k0, an, bn = prior.k0, prior.a0 + 0.5 * n, prior.b0 + 0.5 * max(ss, 0.0)
     if n > 0:
         off = total_ln / n - prior.m0
-        bn += 0.5 * k0 * n * off * off / kn
-    t = (math.log(amount) - mn) / math.sqrt(bn * (kn + 1.0) / (an * kn))
+        d2 = off * off * prior.a0 / (prior.b0 * (1.0 / k0 + 1.0 / n))
+        if d2 > 1.0:
+            k0 *= (HEAVY + 1.0) / (HEAVY + d2)
+        bn += 0.5 * k0 * n * off * off / (k0 + n)
+    kn = k0 + n
+    mn = (k0 * prior.m0 + total_ln) / kn
+    scale = math.sqrt(bn * (kn + 1.0) / (an * kn))
+    t = (y - mn) / scale
     tail: float = stdtr(2.0 * an, -abs(t))  # the smaller side keeps its digits
-    z: float = ndtri(max(tail, _LEAST_P))
+    z: float = ndtri(max(tail, LEAST_P))
+    joins = y if abs(t) <= FULL or n == 0 else mn + weighed(t) * scale
     if t > 0:
-        return Score(t, 1.0 - tail, -z, math.exp(mn))
-    return Score(t, tail, z, math.exp(mn))
+        return Score(t, 1.0 - tail, -z, math.exp(mn), joins)
+    return Score(t, tail, z, math.exp(mn), joins)
 
 
 def is_shrunk(scored: Score, amount: float, p: float, ratio: float) -> bool:
@@ -62,23 +81,28 @@ def is_shrunk(scored: Score, amount: float, p: float, ratio: float) -> bool:
     return scored.p < p and amount <= ratio * scored.typical
 
 
-def smooth(smoothed: float, z: float) -> float:
-    """The next exponentially weighted mean of scores; starts at 0."""
-    return (1.0 - _MEMORY) * _clip(z) + _MEMORY * smoothed
+def weighed(z: float) -> float:
+    """What a surprise counts, of the same sign.
 
-
-def drift_down(drift: float, z: float) -> float:
-    """The next cumulated sum of scores below -0.5; starts at 0 and never goes under it.
-
-    z counts up to 3 only, so that no single order makes a trend; that costs no recall.
+    A single order that nobody would believe (a hundred times the usual, a slip of the pen) makes no trend, nor nearly
+    one; a change for good is told of all the same, since what follows it is less and less of a surprise.
     """
-    return max(0.0, drift - _clip(z) - _SLACK)
+    size = abs(z)
+    if size > DOUBTED:
+        size = max(REST, FULL * (ODD - size) / (ODD - DOUBTED))
+    return math.copysign(min(size, FULL), z)
 
 
-def drift_up(drift: float, z: float) -> float:
-    """As `drift_down`, for scores above 0.5."""
-    return max(0.0, drift + _clip(z) - _SLACK)
+def smooth(smoothed: float, weight: float) -> float:
+    """The next exponentially weighted mean of weighed surprises; starts at 0."""
+    return (1.0 - MEMORY) * weight + MEMORY * smoothed
 
 
-def _clip(z: float) -> float:
-    return max(-_CLIP, min(_CLIP, z))
+def drift_down(drift: float, weight: float) -> float:
+    """The next cumulated sum of weighed surprises below -0.5; starts at 0 and never goes under it."""
+    return max(0.0, drift - weight - SLACK)
+
+
+def drift_up(drift: float, weight: float) -> float:
+    """As `drift_down`, for surprises above 0.5."""
+    return max(0.0, drift + weight - SLACK)

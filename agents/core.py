@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from xxhash import xxh3_64_digest
 
 from agents.basket import Baskets
+from agents.calibration import Calibration
 from agents.cart import Carts
 from agents.decisions import Decision
 from agents.emitter import Emitter
@@ -57,10 +58,12 @@ class Core:
     """The customers of one partition, under rules and parameters.
 
     `track_offsets`: states carry the last offset applied of each source, so that a batch that comes again changes
-    nothing (delivery at_least_once).
+    nothing (delivery at_least_once). `calibrate`: count how right the windows turn out to be.
     """
 
-    def __init__(self, rules: Rules, parameters: Parameters, *, track_offsets: bool = False) -> None:
+    def __init__(
+        self, rules: Rules, parameters: Parameters, *, track_offsets: bool = False, calibrate: bool = False
+    ) -> None:
         self.states = States(plan_fingerprint(rules, parameters))
         self.emitter = Emitter()
         self._track = track_offsets
@@ -72,13 +75,25 @@ class Core:
         self._lateness: list[int] = []
         self._woken = 0
         """Customers that their timers have opened in this batch."""
+        self._reached = 0
+        """What was due before it has fired, epoch ms."""
         self._repurchase = Repurchase(rules, parameters, self.emitter)
         self._carts = Carts(rules, self.emitter)
         self._replenish = Replenish(rules, parameters, self.emitter)
         baskets = Baskets(rules, parameters.basket, self.emitter)
         self.notices = Notices()
         clock = Clock(parameters.clock)
-        handlers = Handlers(self._repurchase, self._carts, baskets, self._replenish, self.emitter, self.notices, clock)
+        self.calibration = Calibration(parameters) if calibrate else None
+        handlers = Handlers(
+            self._repurchase,
+            self._carts,
+            baskets,
+            self._replenish,
+            self.emitter,
+            self.notices,
+            clock,
+            calibration=self.calibration,
+        )
         self.counts = handlers.counts
         """Events that were not applied, by why: duplicate, repeated, ignored."""
         self.sales = handlers.sales
@@ -88,6 +103,12 @@ class Core:
     def next_due(self) -> int:
         """Before this instant (epoch ms) no timer is due."""
         return min(self.states.timers.soonest, self._repurchase.plan_by)
+
+    def goes_on_from(self, now: int) -> None:
+        """What was due up to `now` (epoch ms) was decided, and counted, by whoever had the partition before."""
+        self.emitter.now = max(self.emitter.now, now)
+        if self.calibration is not None:
+            self.calibration.begin(self.emitter.now)
 
     def take(self, source: int, offset: int, key: bytes, event: AnyEvent, at: int) -> int:
         """Apply one event; returns `next_due` as it is then.
@@ -154,6 +175,7 @@ class Core:
                 self._wake_up(*popped, live_from)
             elif repurchase.plan_by < until:
                 self._plan()
+        self._reached = until
         return True
 
     def settle(self) -> Settled:
@@ -164,7 +186,10 @@ class Core:
         lateness, self._lateness = self._lateness, []
         erased, self._erased = self._erased, {}
         dropped, self._dropped = self._dropped, {}
-        return Settled(self.states.changes(), self.emitter.take(), lateness, erased, dropped)
+        changes = self.states.changes()
+        if self.calibration is not None:
+            self.calibration.look(self.states, self._reached)
+        return Settled(changes, self.emitter.take(), lateness, erased, dropped)
 
     def adopt(self) -> None:
         """The batch is durable."""

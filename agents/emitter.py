@@ -1,5 +1,6 @@
 """Where decisions gather while a batch is worked on, and what holds for each: its stamp, its staleness, its memory."""
 
+from collections.abc import Collection
 from typing import Any
 
 from msgspec import UNSET
@@ -93,6 +94,15 @@ class Emitter:
                 stamp = max(self.now, opened.fired_at)
                 self.decisions.append(cancel(opened, customer_id, stamp, reason, cause))
                 return
+
+    def cancel_these(
+        self, customer_id: str, customer: Customer, ids: Collection[str], reason: str, cause: dict[str, Any]
+    ) -> None:
+        """Cancel those of the customer's open triggers that have these ids."""
+        for opened in customer.open:
+            if opened.trigger_id in ids:
+                self.decisions.append(cancel(opened, customer_id, max(self.now, opened.fired_at), reason, cause))
+        customer.open = [opened for opened in customer.open if opened.trigger_id not in ids]
 
 
 def _expiry(opened: OpenTrigger) -> int:

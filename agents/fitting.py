@@ -21,6 +21,7 @@ from agents.standings import MIN_CUSTOMERS as MIN_STANDING
 from agents.standings import standing_of
 from agents.timingfit import NoFitError, fit_drop_out, fit_timing, sensible
 from agents.timinglikelihood import Snapshot, snapshot
+from agents.trendfit import strictness
 from tables.orders import DAY, WEEK
 from tables.parameters import BUILTIN, BasketPrior, Parameters, TimingPrior
 
@@ -65,7 +66,7 @@ def fit(
     if timing is not BUILTIN.timing and end - int(orders.at.min()) < SHORT_DAYS * DAY:
         days = (end - int(orders.at.min())) / DAY
         notes.append(f"timing: only {days:.0f} days of history; longer gaps than that are not known yet")
-    basket, told = _basket(orders)
+    basket, told = _basket(orders, end)
     products, missing = (BUILTIN.products, []) if sold is None else fit_products(sold, categories)
     found = Parameters("fit", _rounded(refined.prior), basket, refined.clock, products)
     standing = standing_of(orders, currencies, found, end)
@@ -122,7 +123,7 @@ def _refined(orders: Orders, timing: TimingPrior, end: int) -> Timing:
     return found
 
 
-def _basket(orders: Orders) -> tuple[BasketPrior, list[str]]:
+def _basket(orders: Orders, end: int) -> tuple[BasketPrior, list[str]]:
     paid = orders.take(orders.total > 0)
     if not len(paid):
         return BUILTIN.basket, [
@@ -134,13 +135,16 @@ def _basket(orders: Orders) -> tuple[BasketPrior, list[str]]:
     if currencies[most] < len(paid):
         share = currencies[most] / len(paid)
         notes.append(f"baskets: from the currency of {share:.0%} of the orders; amounts in others mean something else")
-    seen = baskets_of(paid.take(paid.currency == most))
+    paid = paid.take(paid.currency == most)
+    seen = baskets_of(paid)
     customers = round(float(seen.count.sum()))
     if customers < MIN_BASKETS:
         why = f"baskets: the built-in figures; {customers} customers with an amount, {MIN_BASKETS} are needed"
         return BUILTIN.basket, [*notes, why]
     found = fit_basket(seen)
-    return BasketPrior(*(_short(value) for value in (found.m0, found.k0, found.a0, found.b0))), notes
+    strict = strictness(paid, found, end)
+    numbers = (found.m0, found.k0, found.a0, found.b0, *(float(f"{factor:.3g}") for factor in strict))
+    return BasketPrior(*map(_short, numbers)), notes
 
 
 def _rounded(prior: TimingPrior) -> TimingPrior:

@@ -5,14 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 from agents.basket import Baskets
+from agents.calibration import Calibration
 from agents.cart import Carts
 from agents.decisions import iso
 from agents.emitter import Emitter
 from agents.notices import Notices
 from agents.replenish import Replenish
 from agents.repurchase import Repurchase
+from agents.returns import Returns
 from agents.sales import Sales
-from tables.basket import add_basket
 from tables.cart import MAX_LINES, add_item, empty_cart, forget_views, remove_item, replace_cart, start_checkout, view
 from tables.clock import CALENDAR, Clock
 from tables.customer import NEVER, Customer, Profile
@@ -28,6 +29,7 @@ from tables.events import (
     OrderCompleted,
     OrderRefunded,
     ProductViewed,
+    type_name,
 )
 from tables.orders import RecentOrder, add_order, find_order
 from tables.productform import IDLE
@@ -51,13 +53,16 @@ class Handlers:
         emitter: Emitter,
         notices: Notices,
         clock: Clock = CALENDAR,
+        calibration: Calibration | None = None,
     ) -> None:
         self.counts: Counter[str] = Counter()
         """Events that were not applied, by why: duplicate, ignored."""
         self.sales = Sales()
         self._repurchase, self._carts, self._baskets = repurchase, carts, baskets
         self._replenish = replenish
+        self._returns = Returns(baskets, emitter)
         self._emitter, self._notices, self._clock = emitter, notices, clock
+        self._calibration = calibration
         self.by_type: dict[type, Handler] = {
             OrderCompleted: self._order_completed,
             OrderCancelled: self._order_returned,
@@ -87,13 +92,13 @@ class Handlers:
         if find_order(customer.orders, event.order_id) is not None:
             self.counts["duplicate"] += 1
             return self.wake(customer)
-        if customer.basket is not None:
-            self._baskets.look(customer_id, customer, customer.basket, event, at)
-        customer.basket = add_basket(customer.basket, event.total, event.currency)
+        self._baskets.add(customer_id, customer, event, at)
         order = RecentOrder(event.order_id, event.event_id, at, event.total)
         if not event.backfill:
             before = customer.orders
             self.sales.add(event.total, event.currency, at, None if before is None else before.last_at)
+        if self._calibration is not None:
+            self._calibration.ordered(key, customer.orders, at, event.backfill)
         orders = customer.orders = add_order(customer.orders, order, self._clock)
         if at == orders.last_at:
             orders.imported = event.backfill
@@ -111,14 +116,17 @@ class Handlers:
         return self.wake(customer)
 
     def _order_returned(
-        self, _id: str, _key: bytes, customer: Customer, event: OrderCancelled | OrderRefunded, _at: int
+        self, customer_id: str, _key: bytes, customer: Customer, event: OrderCancelled | OrderRefunded, at: int
     ) -> int:
         order = find_order(customer.orders, event.order_id)
         if order is None:
             self.counts["ignored"] += 1
         else:
+            before = order.returned
             amount = event.amount if isinstance(event, OrderRefunded) else None
-            order.returned = order.total if amount is None else min(order.total, order.returned + amount)
+            order.returned = order.total if amount is None else min(order.total, before + amount)
+            if order.returned > before:
+                self._returns.take(customer_id, customer, order, before, _cause(event, at))
             if customer.products and (amount is None or 0.0 < order.total <= order.returned):
                 self._replenish.taken_back(customer, order)
                 return self.wake(customer)
@@ -191,5 +199,10 @@ def _end_checkout(customer: Customer, at: int) -> None:
         customer.checkout = None
 
 
-def _cause(event: OrderCompleted, at: int) -> dict[str, Any]:
-    return {"type": "order.completed", "event_id": event.event_id, "order_id": event.order_id, "occurred_at": iso(at)}
+def _cause(event: OrderCompleted | OrderCancelled | OrderRefunded, at: int) -> dict[str, Any]:
+    return {
+        "type": type_name(type(event)),
+        "event_id": event.event_id,
+        "order_id": event.order_id,
+        "occurred_at": iso(at),
+    }

@@ -16,6 +16,7 @@ from agents.replenish import Replenish
 from agents.repurchase import FLOOR_MS, Repurchase
 from agents.rules import Rules
 from agents.value import HORIZON_DAYS, amounts, expected_orders, expected_value, orders_a_day
+from tables.basket import Basket
 from tables.clock import Clock
 from tables.customer import Customer
 from tables.orders import DAY, Orders
@@ -65,7 +66,7 @@ class Portrait(Struct):
     average_interval_days: float | None = None
     average_basket: float | None = None
     currency: str | None = None
-    """Of the baskets: the one of the first order."""
+    """Of the baskets: the one of most orders."""
     expected_next_order_at: datetime | None = None
     """As told when the last order came; it may be past."""
     p_alive: float | None = None
@@ -108,6 +109,8 @@ class Painter:
             portrait.last_order = LastOrder(last.order_id, _instant(last.at), last.total, last.returned)
             if (interval := orders.mean_gap_days) is not None:
                 portrait.average_interval_days = round(interval, 2)
+        if basket is not None and customer.foreign is not None:
+            basket = max((basket, *customer.foreign.baskets), key=_orders)
         if basket is not None and basket.n:
             portrait.average_basket, portrait.currency = round(basket.mean, 2), basket.currency
         portrait.open_timers = [Timer(rule, _instant(at)) for rule, at in self._timers(customer)]
@@ -151,6 +154,10 @@ class Painter:
                 portrait.value = Range(*much)
             worth_it = None if portrait.value is None else portrait.value.expected
             portrait.vip_candidate = self._candidates.holds(customer, worth_it)
+
+
+def _orders(basket: Basket) -> int:
+    return basket.n
 
 
 def _instant(at: float) -> datetime:

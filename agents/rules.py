@@ -10,15 +10,14 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar
 
+from agents.currencies import LONGEST, RATE, Currencies
 from agents.guardrules import Guards
 from agents.kinds import Number, duration, flag, settable, setting, share, whole
-from agents.rulesfile import RulesError, read_sections
+from agents.rulesfile import Names, RulesError, read_sections
 
-__all__ = ["NAMES", "Guards", "Rule", "Rules", "RulesError", "load_rules"]
+__all__ = ["NAMES", "Currencies", "Guards", "Rule", "Rules", "RulesError", "load_rules"]
 
-REVISION = 1
-"""Of what the rules do with their settings: rises when the same settings decide differently."""
-
+_OF_AMOUNTS = frozenset({"basket.shrunk", "basket.shrinking", "basket.grown"})
 _NOT_DECIDING = frozenset({"enabled", "max_age", "expires"})
 _YEARS_5 = "1825d"
 
@@ -28,6 +27,8 @@ class Rule:
     """What every rule has: a timer due longer ago than `max_age` is stale, a trigger is of use for `expires`."""
 
     NAME: ClassVar[str] = ""
+    REVISION: ClassVar[int] = 1
+    """Of what the rule does with its settings: rises when the same settings decide differently."""
 
     enabled: bool = flag(True)
     max_age: int = duration("72h", "1m", "365d")
@@ -132,6 +133,7 @@ class BasketShrunk(Rule):
     """One order less likely than `p` and at most `ratio` of the usual one; `min_orders` counts earlier orders."""
 
     NAME: ClassVar[str] = "basket.shrunk"
+    REVISION: ClassVar[int] = 2
 
     expires: int = duration("14d", "1m", "365d")
     p: float = share(0.01)
@@ -142,18 +144,20 @@ class BasketShrunk(Rule):
 # The thresholds of trends were found on the CDNOW log, 610 customers with 13 or more orders that cost something.
 # Their own amounts were shuffled, so that nothing drifts: after 3, 5 or 8 earlier orders 9 % of such customers are
 # told of a trend within 10 more orders (about a year), in each direction, and 2 % within 3. Of baskets halved for good
-# 28 % are found within 3 orders, of those cut to 0.3 of their size 67 %; of doubled ones 26 %, of trebled ones 58 %.
+# 28 % are found within 3 orders, of those cut to 0.3 of their size 67 %; of doubled ones 26 %, of trebled ones 56 %.
 # (Thresholds 0.7 times as high find 55 % of the halved ones, but tell three in ten of the stable customers.) In the
 # orders' real sequence, drifts included, 14 % and 12 % are told. Amounts lean to the right, hence the higher
-# thresholds upward. Three earlier orders: the first ones tell the customer from the population.
+# thresholds upward. Three earlier orders: the first ones tell the customer from the population. What other shops need
+# is found by `fit`, as factors on these thresholds: agents/trendfit.py, agents/BASKETS.md.
 @dataclass(frozen=True, slots=True)
 class BasketShrinking(Rule):
     """A trend down: the EWMA of the baskets' z-scores or their CUSUM is beyond its threshold (both are positive)."""
 
     NAME: ClassVar[str] = "basket.shrinking"
+    REVISION: ClassVar[int] = 2
 
     expires: int = duration("14d", "1m", "365d")
-    ewma: float = share(0.91, 3.0)  # the scores are clipped at 3
+    ewma: float = share(0.91, 3.0)  # a score counts 2.5 at the most
     cusum: float = share(2.8, 1000.0)
     min_orders: int = whole(3, 1, 1000)
 
@@ -163,6 +167,7 @@ class BasketGrown(Rule):
     """As `basket.shrinking`, upwards."""
 
     NAME: ClassVar[str] = "basket.grown"
+    REVISION: ClassVar[int] = 2
 
     expires: int = duration("14d", "1m", "365d")
     ewma: float = share(1.0, 3.0)
@@ -206,15 +211,17 @@ class Rules:
     basket_shrinking: BasketShrinking = field(default_factory=BasketShrinking)
     basket_grown: BasketGrown = field(default_factory=BasketGrown)
     guards: Guards = field(default_factory=Guards)
+    currencies: Currencies = field(default_factory=Currencies)
     versions: dict[str, str] = field(init=False, compare=False, repr=False)
-    """Per rule "1-" and 8 hex digits of its deciding settings: not of `enabled`, `max_age`, `expires`."""
+    """Per rule its REVISION and 8 hex digits of its deciding settings: not of `enabled`, `max_age`, `expires`."""
     fingerprint: int = field(init=False, compare=False, repr=False)
     """32 bits, unsigned, over all settings of all rules: another value means that timers must be armed anew."""
 
     def __post_init__(self) -> None:
         rules = self.by_name()
-        versions = {name: _version(name, rule) for name, rule in rules.items()}
-        whole_set = [[REVISION, name, _values(rule)] for name, rule in rules.items()]
+        rates = dict(self.currencies.rates)
+        versions = {name: _version(name, rule, rates if name in _OF_AMOUNTS else {}) for name, rule in rules.items()}
+        whole_set = [[rule.REVISION, name, _values(rule)] for name, rule in rules.items()]
         object.__setattr__(self, "versions", versions)
         object.__setattr__(self, "fingerprint", int.from_bytes(_digest(whole_set), "big"))
 
@@ -240,19 +247,24 @@ def field_name(name: str) -> str:
 
 def load_rules(path: str | Path) -> Rules:
     """The rules of a TOML file, defaults where it is silent; RulesError, one line, when anything in it is wrong."""
-    sections = read_sections(path, {**TYPES, "guards": Guards})
-    guards = sections.pop("guards", {})
+    sections = read_sections(path, {**TYPES, "guards": Guards, "currencies": _CURRENCIES})
+    guards, currencies = sections.pop("guards", {}), Currencies(sections.pop("currencies", {}))
     rules: dict[str, Any] = {field_name(name): TYPES[name](**values) for name, values in sections.items()}
-    return Rules(guards=Guards(**guards, given=frozenset(guards)), **rules)
+    return Rules(guards=Guards(**guards, given=frozenset(guards)), currencies=currencies, **rules)
+
+
+_CURRENCIES = Names("a currency", LONGEST, RATE, Currencies)
 
 
 def _values(rule: Rule) -> dict[str, Any]:
     return {name: getattr(rule, name) for name in settable(type(rule))}
 
 
-def _version(name: str, rule: Rule) -> str:
-    deciding = {key: value for key, value in _values(rule).items() if key not in _NOT_DECIDING}
-    return f"{REVISION}-{_digest([name, deciding]).hex()}"
+def _version(name: str, rule: Rule, rates: dict[str, float]) -> str:
+    deciding: dict[str, Any] = {key: value for key, value in _values(rule).items() if key not in _NOT_DECIDING}
+    if rates:
+        deciding["currencies"] = rates
+    return f"{rule.REVISION}-{_digest([name, deciding]).hex()}"
 
 
 def _digest(value: object) -> bytes:

@@ -1,10 +1,11 @@
 """A rules file is read here: TOML, a table per rule named by its trigger type, and one for the guards."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.kinds import read, settable
+from agents.kinds import Kind, read, settable
 from agents.tomlfile import Key, TomlError, TomlFile
 
 
@@ -12,7 +13,20 @@ class RulesError(ValueError):
     """A rules file is wrong: `FILE:LINE: KEY: what is wrong and what is allowed`, one line; its author mends it."""
 
 
-def read_sections(path: str | Path, types: Mapping[str, type[Any]]) -> dict[str, dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Names:
+    """A section whose keys are names that the file's author gives, each with a value of one kind."""
+
+    what: str
+    """What a name is, for error messages."""
+    longest: int
+    """Characters of a name."""
+    kind: Kind
+    check: Callable[[dict[str, Any]], object]
+    """Raises ValueError, with the whole sentence, for names and values that do not go together."""
+
+
+def read_sections(path: str | Path, types: Mapping[str, type[Any] | Names]) -> dict[str, dict[str, Any]]:
     """The values that a file sets, by section and key, read as the section's type declares them.
 
     A name with a dot may be written quoted (`["cart.abandoned"]`) or bare (`[cart.abandoned]`), not both.
@@ -30,7 +44,7 @@ def read_sections(path: str | Path, types: Mapping[str, type[Any]]) -> dict[str,
     return sections
 
 
-def _tables(file: TomlFile, types: Mapping[str, type[Any]]) -> list[tuple[str, Key, object]]:
+def _tables(file: TomlFile, types: Mapping[str, type[Any] | Names]) -> list[tuple[str, Key, object]]:
     """Name, key and content of every table; bare `[cart.abandoned]` is a table in a table to TOML."""
     groups = {name.split(".")[0] for name in types if "." in name}
     found: list[tuple[str, Key, object]] = []
@@ -45,16 +59,32 @@ def _tables(file: TomlFile, types: Mapping[str, type[Any]]) -> list[tuple[str, K
     return found
 
 
-def _section(file: TomlFile, key: Key, table: object, cls: type[Any]) -> dict[str, Any]:
+def _section(file: TomlFile, key: Key, table: object, cls: type[Any] | Names) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise file.error(key, f'must be a table; write ["{".".join(key)}"] above its keys')
-    kinds = settable(cls)
-    values: dict[str, Any] = {}
-    for name, value in table.items():
-        if name not in kinds:
-            raise file.unknown((*key, name), "key", kinds)
-        try:
-            values[name] = read(kinds[name].metadata["kind"], value)
-        except ValueError as error:
-            raise file.error((*key, name), str(error)) from None
+    if isinstance(cls, Names):
+        return _named(file, key, table, cls)
+    kinds = {name: setting.metadata["kind"] for name, setting in settable(cls).items()}
+    unknown = next((name for name in table if name not in kinds), None)
+    if unknown is not None:
+        raise file.unknown((*key, unknown), "key", kinds)
+    return {name: _value(file, (*key, name), kinds[name], value) for name, value in table.items()}
+
+
+def _named(file: TomlFile, key: Key, table: dict[str, Any], names: Names) -> dict[str, Any]:
+    for name in table:
+        if not 1 <= len(name) <= names.longest:
+            raise file.error((*key, name), f"{names.what} has 1 to {names.longest} characters")
+    values = {name: _value(file, (*key, name), names.kind, value) for name, value in table.items()}
+    try:
+        names.check(values)
+    except ValueError as error:
+        raise file.error(key, str(error)) from None
     return values
+
+
+def _value(file: TomlFile, key: Key, kind: Kind, value: object) -> object:
+    try:
+        return read(kind, value)
+    except ValueError as error:
+        raise file.error(key, str(error)) from None

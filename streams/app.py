@@ -53,6 +53,7 @@ def build_app(
     partitions = {name: found.partitions for name, found in topics.items()}
     retention = retentions({name: topics[name] for name in settings.sources})
     metrics.knows(count, retention)
+    metrics.calibration.rules_are(rules.versions)
     named = {source: topics[settings.topic(source)].id for source in SOURCES}
     app = faust.App(
         settings.group_id,
@@ -86,7 +87,9 @@ def build_app(
             intake=thread,
             new_writer=lambda number: make_writer(settings, number, partitions, thread.check_awake),
             read_changelog=partial(read_changelog, settings),
-            new_core=lambda: Core(rules, parameters, track_offsets=settings.delivery == "at_least_once"),
+            new_core=lambda: Core(
+                rules, parameters, track_offsets=settings.delivery == "at_least_once", calibrate=True
+            ),
             flood=flood,
             clock=clock,
             metrics=metrics,

@@ -16,6 +16,7 @@ from msgspec import UNSET
 from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
+from agents.currencies import RATE
 from agents.decisions import Decision, Trigger
 from agents.histories import Ints
 from agents.kinds import settable
@@ -139,7 +140,7 @@ def compare(a: Sent, b: Sent) -> Difference:
 
 
 def differing(a: Rules, b: Rules) -> dict[str, dict[str, dict[str, str]]]:
-    """Per rule, and for the guards, the settings that are not the same, as a rules file writes them."""
+    """Per rule, for the guards and the currencies, the settings that are not the same, as a rules file writes them."""
     pairs = {name: (one, b.by_name()[name]) for name, one in a.by_name().items()} | {"guards": (a.guards, b.guards)}
     found = {}
     for name, (one, other) in pairs.items():
@@ -148,7 +149,18 @@ def differing(a: Rules, b: Rules) -> dict[str, dict[str, dict[str, str]]]:
         changed = {key: {"a": kinds[key].show(x), "b": kinds[key].show(y)} for key, (x, y) in values.items() if x != y}
         if changed:
             found[name] = changed
+    rates = {name: (a.currencies.rates.get(name), b.currencies.rates.get(name)) for name in _currencies(a, b)}
+    if moved := {name: {"a": _rate(x), "b": _rate(y)} for name, (x, y) in rates.items() if x != y}:
+        found["currencies"] = moved
     return found
+
+
+def _currencies(a: Rules, b: Rules) -> dict[str, None]:
+    return dict.fromkeys((*a.currencies.rates, *b.currencies.rates))
+
+
+def _rate(rate: float | None) -> str:
+    return "" if rate is None else RATE.show(rate)
 
 
 def _of(sent: Sent, rows: Ints, number: int, most: int) -> Ints:

@@ -13,7 +13,7 @@ from struct import error as LayoutError  # noqa: N812
 import msgspec
 from msgspec import Raw, Struct
 
-from tables.basket import Basket
+from tables.basket import Basket, Foreign
 from tables.cart import Cart, Checkout, Viewed
 from tables.orders import Orders
 
@@ -69,6 +69,8 @@ class Customer(Struct, array_like=True, gc=False):
     """In memory: the due time of this customer's entry among the timers. Packed: 0, the head holds it."""
     products: bytes = b""
     """What was bought how often, in the form of `tables.productform`: it is opened only where that matters."""
+    foreign: Foreign | None = None
+    """Baskets of other currencies than the first one."""
 
 
 class _Applied(Struct, array_like=True, gc=False):

@@ -86,7 +86,7 @@ class TimingPrior(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
             raise ParametersError("sigmas must lie between 0.01 and 5, each larger than the one before it")
 
 
-class BasketPrior(Struct, frozen=True, forbid_unknown_fields=True):
+class BasketPrior(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The population's baskets: the log of an order's amount is normal, with a normal-inverse-gamma prior.
 
     mean | variance ~ Normal(m0, variance / k0), variance ~ InverseGamma(a0, b0); natural logs of the amount.
@@ -97,8 +97,19 @@ class BasketPrior(Struct, frozen=True, forbid_unknown_fields=True):
     k0: float
     a0: float
     b0: float
+    strict_down: float = 1.0
+    strict_up: float = 1.0
+    """What the limits of the trend rules are multiplied by, downwards and upwards, so that false alarms of this shop's
+    customers are as rare as they are to be."""
+    rarer: float = 1.0
+    """The same for the p of single orders: at most 1."""
 
     def __post_init__(self) -> None:
+        for strict in (self.strict_down, self.strict_up):
+            if not 0.1 <= strict <= 10:
+                raise ParametersError(f"strict is {strict:g}; it must lie between 0.1 and 10")
+        if not 0 < self.rarer <= 1:
+            raise ParametersError(f"rarer is {self.rarer:g}; it must lie above 0 and be at most 1")
         _location("m0", self.m0, 50)
         _positive("k0", self.k0)
         _positive("a0", self.a0)

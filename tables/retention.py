@@ -36,6 +36,8 @@ def forget(customer: Customer, now: int) -> bool:
     if orders is not None and orders.last_at + NAMES <= now:
         del orders.recent[:-1]
         customer.products = b""
+        if customer.foreign is not None:
+            customer.foreign.orders.clear()
     if _all_at(customer) > now:
         return False
     customer.cart = customer.checkout = customer.viewed = None

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from agents.currencies import RATE
 from agents.guardrules import Guards
 from agents.kinds import settable
 from agents.rules import TYPES, Rules, load_rules
@@ -55,7 +56,7 @@ def show(settings: Settings, as_json: bool) -> None:
         return
     rows = [
         (name, str(table.get("version", "")), key, s["value"], _differs(s))
-        for name, table in [*listing["rules"].items(), ("guards", listing["guards"])]
+        for name, table in [*listing["rules"].items(), *((part, listing[part]) for part in ("guards", "currencies"))]
         for key, s in table["settings"].items()
     ]
     show_rows(("rule", "version", "setting", "value", "differs"), rows)
@@ -75,11 +76,17 @@ def _listing(found: Rules) -> dict[str, Any]:
             for name, rule in found.by_name().items()
         },
         "guards": {"settings": _settings(found.guards, Guards())},
+        "currencies": {
+            "settings": {
+                name: {"value": RATE.show(rate), "default": ""} for name, rate in found.currencies.rates.items()
+            }
+        },
     }
 
 
 def _differs(setting: dict[str, str]) -> str:
-    return "" if setting["value"] == setting["default"] else f"default {setting['default']}"
+    default = setting["default"]
+    return "" if setting["value"] == default else f"default {default}" if default else "added"
 
 
 def _settings(part: object, default: object) -> dict[str, dict[str, str]]:

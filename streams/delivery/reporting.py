@@ -116,6 +116,8 @@ class Report:
         metrics = self._metrics
         metrics.outcome(outcome, timed=self._timed)
         metrics.shop.sold(pipeline.core.sales.take())
+        if pipeline.core.calibration is not None:
+            metrics.calibration.closed(pipeline.core.calibration.take())
         metrics.batch_seconds.observe(seconds)
         metrics.commit_seconds.observe(writing)
         for why, count in pipeline.core.counts.items():

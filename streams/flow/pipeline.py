@@ -103,7 +103,7 @@ class Pipeline:
             feed.frontier = positions[source].frontier
             feed.taken = feed.frontier
         self._positions = dict(positions)
-        self.core.emitter.now = max(self.core.emitter.now, now)
+        self.core.goes_on_from(now)
         self._live_from = min(self._live_from, live_from)
 
     def feed(self, source: int, records: Iterable[Record], end: int, arrived: int, wall: int) -> None:

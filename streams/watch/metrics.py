@@ -10,6 +10,7 @@ from agents.decisions import FAMILIES, Decision, Trigger
 from agents.notices import Bound
 from streams.flow.decode import KINDS
 from streams.flow.pipeline import Outcome
+from streams.watch.calibrationmetrics import CalibrationMetrics
 from streams.watch.shopmetrics import ShopMetrics
 from streams.watch.viewmetrics import ViewMetrics
 from tables.events import AnyEvent, type_name
@@ -38,6 +39,7 @@ class Metrics:
         self.bounds = counter("bounds_reached", "Events that reached a bound, by which", "bound")
         self.dead_letters = counter("dead_letters", "Records that are not events, by kind of reason", "reason")
         self.shop = ShopMetrics(registry)
+        self.calibration = CalibrationMetrics(registry)
 
         self.triggers = counter("triggers", "Triggers sent", "type")
         self.cancellations = counter("trigger_cancellations", "Triggers that a later event contradicted", "type")
@@ -113,6 +115,7 @@ class Metrics:
             self.dead_letters.labels(kind).inc(count)
         for (metric, *labels), count in Counts(map(self._counted, outcome.decisions)).items():
             metric.labels(*labels).inc(count)
+        self.calibration.decided(outcome.decisions)
         if timed:
             for late in outcome.settled.lateness:
                 self.timer_lateness.observe(late / 1000)

@@ -142,7 +142,8 @@ def trade(to: Deployment, worker: Worker) -> None:
         event(purchases, who, at + 1, kind, order_id=f"{who}-0")
         for who, kind in zip(customers, ("order.cancelled", "order.refunded"), strict=False)
     ]
-    produce(to.broker, [*orders, *back])
+    away = [order(purchases, f"away{gap}", at - days * DAY, days) for gap in (200, 550, 3000) for days in (gap, 0)]
+    produce(to.broker, [*orders, *back, *away])  # in every part of a window
     worker.wait_metric("offbeat_trigger_cancellations_total", len(customers))
 
 
@@ -160,7 +161,7 @@ def number(server: Prometheus, expr: str) -> float:
 
 
 def healthy(server: Prometheus, name: str) -> bool:
-    return [rule["health"] for rule in server.rules() if rule["name"] == name] == ["ok"]
+    return {rule["health"] for rule in server.rules() if rule["name"] == name} == {"ok"}
 
 
 def until(what: Callable[[], object], message: str = "", seconds: float = 30.0) -> None:

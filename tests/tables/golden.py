@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 from msgspec import Struct
 from msgspec.structs import fields
 
-from tables.basket import Basket
+from tables.basket import Basket, Foreign
 from tables.cart import Cart, CartLine, Checkout, Viewed
 from tables.customer import MAX_SEEN, NEVER, VERSION, Customer, OpenTrigger, Profile, pack
 from tables.orders import Orders, RecentOrder
@@ -26,6 +26,7 @@ STRUCTS: tuple[type[Struct], ...] = (
     Orders,
     RecentOrder,
     Basket,
+    Foreign,
     Cart,
     CartLine,
     Checkout,
@@ -83,6 +84,7 @@ CUSTOMERS: dict[str, Customer] = {
         applied=[-1, 7, 1 << 40],
         wake=1_701_000_000_000,
         products=pack_products(_PRODUCTS),
+        foreign=Foreign([Basket("USD", 2, 3.5, 0.125, 66.5, None, None, 0.25, 2)], {"o-1": "USD"}),
     ),
     "unknowns": Customer(
         seen=b"\xff" * 8 * MAX_SEEN,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tables.basket import Basket
+from tables.basket import Basket, Foreign
 from tables.cart import Cart, CartLine, Checkout, Viewed
 from tables.customer import (
     HEAD_SIZE,
@@ -33,6 +33,8 @@ flags = st.booleans()
 
 recent = st.builds(RecentOrder, names, names, instants, numbers, numbers)
 lines = st.builds(CartLine, numbers, st.none() | numbers, maybe, instants)
+zeros = st.none() | numbers
+baskets = st.builds(Basket, names, counts, numbers, numbers, numbers, zeros, zeros, zeros, st.integers(0, 3))
 customers = st.builds(
     Customer,
     seen=st.binary(max_size=MAX_SEEN).map(lambda ids: ids.ljust(-(-len(ids) // 8) * 8, b"\0")),
@@ -52,8 +54,7 @@ customers = st.builds(
         flags,
         instants,
     ),
-    basket=st.none()
-    | st.builds(Basket, names, counts, numbers, numbers, numbers, numbers, numbers, numbers, st.integers(0, 3)),
+    basket=st.none() | baskets,
     cart=st.none()
     | st.builds(Cart, st.dictionaries(names, lines, max_size=5), instants, names, instants, maybe, flags),
     checkout=st.none() | st.builds(Checkout, instants, names, st.none() | numbers, flags),
@@ -66,6 +67,7 @@ customers = st.builds(
     | st.builds(Profile, st.none() | flags, st.none() | flags, st.none() | flags, maybe, maybe, instants),
     applied=st.none() | st.lists(st.integers(-1, NEVER), min_size=3, max_size=3),
     wake=st.integers(1, NEVER),
+    foreign=st.none() | st.builds(Foreign, st.lists(baskets, max_size=3), st.dictionaries(names, names, max_size=3)),
 )
 plans = st.integers(0, (1 << 32) - 1)
 

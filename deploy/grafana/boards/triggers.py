@@ -52,6 +52,20 @@ _TYPES = Row(
                tuple(Query(_quantile(share, "$__rate_interval"), f"{share:.0%}") for share in (0.5, 0.9, 0.99))),
     ),
 )  # fmt: skip
+_RIGHT = Row(
+    "Are they right?",
+    (
+        Curves("Gaps within windows", "Of 28 days: the share of gaps between orders that the 50, 80 and 90 % windows "
+               "held. Fewer: customers have slowed down, and reminders come too early.", "percentunit",
+               (Query("sum by (level) (job_level:offbeat_window_coverage:ratio28d{JOB})", "{{level}}"),)),
+        Curves("Orders, to those expected", "Of 28 days, by the part of the customer's window; 1: as foretold.",
+               "short", (Query("sum by (part) (job_part:offbeat_window_gaps:ratio28d{JOB})", "up to {{part}}"),)),
+        Curves("Not contradicted while of use", "Of those sent in 28 days, by rule and the version of its settings.",
+               "percentunit",
+               (Query("sum by (rule, version) (job_rule_version:offbeat_rule_precision:ratio28d{JOB})",
+                      "{{rule}} {{version}}"),)),
+    ),
+)  # fmt: skip
 _DOUBT = Row(
     "What they rest on",
     (
@@ -70,6 +84,6 @@ def triggers() -> Dashboard:
         "offbeat-triggers",
         "Offbeat: triggers",
         "What was sent, what was held back, and what customers contradicted.",
-        (_GLANCE, _TYPES, _DOUBT),
+        (_GLANCE, _TYPES, _RIGHT, _DOUBT),
         since="now-24h",
     )

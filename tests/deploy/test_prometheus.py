@@ -57,9 +57,9 @@ def test_each_alert_leads_to_a_section_of_the_runbook() -> None:
     assert [anchor for _, anchor in links] == [name.lower() for name in ALERTS]
     assert {page for page, _ in links} == {"streams/RUNBOOK.md"}
     sections = re.split(r"^## ", (ROOT / "streams" / "RUNBOOK.md").read_text(), flags=re.MULTILINE)[1:]
-    assert [section.splitlines()[0] for section in sections] == ALERTS
+    assert [section.splitlines()[0] for section in sections][: len(ALERTS)] == ALERTS
     for section in sections:
-        assert re.findall(r"^\*\*(.+?):\*\*", section, re.MULTILINE) == ["Looks like", "Why", "Do"], section
+        assert re.findall(r"^\*\*(.+?):\*\*", section, re.MULTILINE) == ["Looks like", "Why", "Do", "Doctor"], section
 
 
 def test_every_alert_that_a_page_names_exists() -> None:

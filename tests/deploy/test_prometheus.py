@@ -19,7 +19,9 @@ from tests.support.workers import ROOT, Deployment, Worker, deploy, rules_of_a_m
 
 HERE = ROOT / "deploy" / "prometheus"
 RULE_TESTS = sorted((HERE / "tests").glob("*.yml"))
-ALERTS = re.findall(r"^ +- alert: (\w+)$", (HERE / "alerts.yml").read_text(), re.MULTILINE)
+FILES = {name: (HERE / name).read_text() for name in ("alerts.yml", "senders.yml")}
+OF_WORKERS, OF_SENDERS = (re.findall(r"^ +- alert: (\w+)$", text, re.MULTILINE) for text in FILES.values())
+ALERTS = [*OF_WORKERS, *OF_SENDERS]
 Scraped = tuple[Prometheus, Worker, Deployment]
 HOUR, DAY = 3_600_000, 86_400_000
 SPANS = {"$job": "offbeat", "$__rate_interval": "1m", "$__range": "5m"}
@@ -53,7 +55,7 @@ def test_each_alert_is_tested_firing_and_silent() -> None:
 
 
 def test_each_alert_leads_to_a_section_of_the_runbook() -> None:
-    links = re.findall(r"runbook_url: (\S+)#(\w+)$", (HERE / "alerts.yml").read_text(), re.MULTILINE)
+    links = re.findall(r"runbook_url: (\S+)#(\w+)$", "".join(FILES.values()), re.MULTILINE)
     assert [anchor for _, anchor in links] == [name.lower() for name in ALERTS]
     assert {page for page, _ in links} == {"streams/RUNBOOK.md"}
     sections = re.split(r"^## ", (ROOT / "streams" / "RUNBOOK.md").read_text(), flags=re.MULTILINE)[1:]
@@ -119,7 +121,7 @@ def test_every_query_and_every_alert_finds_what_a_real_worker_shows(scraped: Scr
     for title, expr in queries():
         until(partial(numbers, server, expr), f"{title}: {expr}")
     rules = server.rules()
-    assert [rule["name"] for rule in rules if rule["type"] == "alerting"] == ALERTS
+    assert [rule["name"] for rule in rules if rule["type"] == "alerting"] == OF_WORKERS
     for rule in rules:
         until(partial(healthy, server, rule["name"]), rule["name"])
         found = {"".join(parts) for parts in SELECTOR.findall(rule["query"])}

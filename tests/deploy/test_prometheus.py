@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from boards.__main__ import BOARDS, FOLDER, rendered
+from drawing.__main__ import draw
+from drawing.series import Span
 from tests.support.brokers import ApacheKafka
 from tests.support.prometheus import Prometheus
 from tests.support.topics_io import Send, event, now, produce
@@ -113,13 +115,17 @@ def scraped(apache_kafka: ApacheKafka, prometheus_programs: Path, tmp_path: Path
             yield server, worker, to
 
 
-def test_every_query_and_every_alert_finds_what_a_real_worker_shows(scraped: Scraped) -> None:
+def test_every_query_and_every_alert_finds_what_a_real_worker_shows(scraped: Scraped, tmp_path: Path) -> None:
     server, worker, to = scraped
     until(lambda: number(server, "count_over_time(offbeat_ready[1m])") >= 3)  # counters are seen to begin with 0
     trade(to, worker)
     until(lambda: number(server, "sum(offbeat_trigger_cancellations_total)") >= 1)
     for title, expr in queries():
         until(partial(numbers, server, expr), f"{title}: {expr}")
+    draw(f"http://{server.address}", "offbeat", Span(time.time() - 60, time.time()), tmp_path)
+    for name in BOARDS:
+        picture = (tmp_path / name).with_suffix(".svg").read_text()
+        assert "no data" not in picture
     rules = server.rules()
     assert [rule["name"] for rule in rules if rule["type"] == "alerting"] == OF_WORKERS
     for rule in rules:

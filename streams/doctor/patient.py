@@ -9,7 +9,7 @@ from kafka import OffsetSpec, TopicPartition
 from streams.brokers.topicfacts import Cluster
 from streams.brokers.topics import admin, look
 from streams.brokers.transactions import transactions
-from streams.doctor.reading import Tail, first_sent, tails
+from streams.delivery.tails import Tail, first_sent, tails
 from streams.flow.mark import Mark
 from streams.settings import Settings
 from tables.events import SOURCES

@@ -1,9 +1,9 @@
-"""Reading a few records out of topics, without a group."""
+"""The ends of the changelog, and the first records of topics from where on they are to be taken; without a group."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -28,6 +28,8 @@ class Tail:
     """It was read from its beginning: without a mark there is none."""
     problem: str = ""
     """Why a state in it, or the mark, cannot be read."""
+    keys: set[bytes] = field(default_factory=set)
+    """Customers that were found in it."""
 
     def add(self, key: bytes | None, value: bytes | None) -> None:
         if key is None or value is None:
@@ -36,6 +38,7 @@ class Tail:
             if key == MARK:
                 self.mark = decode_mark(value)
             elif not key.startswith(b"\0"):
+                self.keys.add(key)
                 read_head(value)
         except (StateError, msgspec.DecodeError) as error:
             self.problem = str(error)

@@ -2,6 +2,7 @@
 
 import resource
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,10 @@ def test_redis_that_takes_views_is_well(redis_server: RedisServer) -> None:
 
 
 @finds("OffbeatViewsBehind", "redis")
-def test_redis_that_takes_no_views(own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redis_that_takes_no_views(own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("s3cret\n")
+    with_file = Settings(redis=own_redis.url, redis_password_file=tmp_path / "password")
+    gone = tmp_path / "gone"
     with Redis.from_url(own_redis.url) as client:
         client.config_set("maxmemory", "1")
         full = look("redis", Settings(redis=own_redis.url))
@@ -92,6 +96,10 @@ def test_redis_that_takes_no_views(own_redis: RedisServer, monkeypatch: pytest.M
     assert "maxmemory" in full.advice
     assert (refused.ok, refused.detail) == (False, "refuses user or password")
     assert "OFFBEAT_REDIS" in refused.advice
+    assert look("redis", with_file).ok
+    assert (
+        "cannot be asked: redis_password_file: " in look("redis", replace(with_file, redis_password_file=gone)).detail
+    )
     away = look("redis", Settings(redis="redis://:s3cret@127.0.0.1:9/0"))
     assert (away.ok, away.detail) == (False, "cannot be reached")
     assert "s3cret" not in str(away)

@@ -10,7 +10,7 @@ from agents.binding import bind
 from agents.core import Core
 from agents.rules import Rules
 from streams.brokers.retention import retentions
-from streams.brokers.topicplan import Found
+from streams.brokers.topicfacts import Found
 from streams.clock import Clock
 from streams.delivery.changelog import read_changelog
 from streams.delivery.holdings import Holdings

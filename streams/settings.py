@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from agents.kinds import Choice, Number, duration, setting, whole
 from streams.access.security import Security, SettingsError
@@ -67,6 +68,8 @@ class Settings:
     state_dir: Path = field(default=Path("state"), metadata={"kind": Folder()})
     redis: str = field(default="", repr=False, metadata={"kind": RedisUrl()})
     """A URL; empty: off. May hold a password."""
+    redis_password_file: Path | None = field(default=None, metadata={"kind": File()})
+    """A file that holds it instead, read with each new connection."""
     metrics: str = setting(Address(), "127.0.0.1:9464")
     """host:port; empty: off."""
     rules: Path | None = field(default=None, metadata={"kind": File()})
@@ -131,6 +134,8 @@ class Settings:
         """Keys whose values do not go with others, and what to do."""
         if (found := self.security.conflict()) is not None:
             yield ("security", found[0]), found[1]
+        if self.redis_password_file and (not self.redis or urlsplit(self.redis).password):
+            yield ("redis_password_file",), "is for redis, a URL without a password; set that, or leave this out"
         if self.views.ttl <= self.views.refresh:
             yield ("views", "ttl"), "must be longer than views.refresh, or views expire before they are written again"
         seen: dict[str, str] = {}

@@ -4,7 +4,8 @@ import asyncio
 import logging
 import threading
 
-from streams.brokers.topicplan import Cluster, compare
+from streams.brokers.topicfacts import Cluster
+from streams.brokers.topicplan import compare
 from streams.brokers.topics import BrokerError, RefusedError, look
 from streams.errors import StopError
 from streams.settings import Settings

@@ -8,7 +8,7 @@ from typing import Any
 
 from agents.rules import Rules, load_rules
 from streams import __version__
-from streams.brokers.topicplan import Cluster
+from streams.brokers.topicfacts import Cluster
 from streams.clock import WallClock
 from streams.delivery.ports import NoViews, Views
 from streams.ending import Ending

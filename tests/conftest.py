@@ -11,8 +11,10 @@ from hypothesis import settings
 
 from streams.brokers.embedded import EmbeddedBroker
 from tests.support.brokers import ApacheKafka
+from tests.support.certificates import OPENSSL, Authority
 from tests.support.maven import available
 from tests.support.redis_server import RedisServer, program
+from tests.support.secured import SecuredKafka
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # tests run in the background ignore Ctrl-C, and so would what they start
@@ -50,6 +52,15 @@ def java() -> None:
 def apache_kafka(java: None) -> Iterator[ApacheKafka]:  # noqa: ARG001 - it may skip
     """Apache Kafka, with the topics of every test of the session: take names of your own, and leave it running."""
     with ApacheKafka() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:  # noqa: ARG001
+    """Apache Kafka with TLS, log-in and access rules; take topics and users of your own, and leave it running."""
+    if OPENSSL is None:
+        pytest.skip("openssl makes the certificates: apt-get install openssl")
+    with SecuredKafka(Authority(tmp_path_factory.mktemp("authority"))) as broker:
         yield broker
 
 

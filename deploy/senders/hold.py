@@ -35,6 +35,9 @@ class Hold(Generic[T]):
         self._read_until: dict[Hashable, float] = {}
         self._count = self._number = 0
 
+    def __len__(self) -> int:
+        return self._count
+
     @property
     def full(self) -> bool:
         return self._count >= self._limit

@@ -10,16 +10,18 @@ commit  the offsets, only of what is done
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from kafka import ConsumerRebalanceListener, OffsetAndMetadata
+from kafka import OffsetAndMetadata
 from kafka.errors import AuthorizationError, KafkaError
 
 from errors import AwayError, NeverError, SkipError, StopError, UnsureError
+from figures import Figures
 from hold import Held, Hold
 from message import CANCELLED, Message, NoTriggerError, parse
+from moved import Moved
 from once import NotSentError, Once, Verdict
 from policy import Policy
 
@@ -29,6 +31,7 @@ SLICE_SECONDS = 1.0
 """So long it sends between two looks at the brokers, which want to hear of their readers."""
 FETCH_MARGIN_SECONDS = 1.0
 """How old the end of a partition may be that a fetch has told: more than `fetch_max_wait_ms`."""
+EXPIRED = "expired"
 REFUSALS = 20
 """In a row: then it is not the triggers that are wrong."""
 
@@ -38,35 +41,6 @@ class DeadLetters(Protocol):
 
     def add(self, record: Any, reason: str) -> None:
         """Returns when it is safe there; `record` is that of kafka-python."""
-
-
-class Moved(ConsumerRebalanceListener):  # type: ignore[misc] # it ships no types
-    """Gathers the partitions that went away, whether or not they have come back since.
-
-    One that the group gives to the same reader again keeps its position in kafka-python 3, also when all are said to be
-    revoked (assignors that are not cooperative): nobody else had it, so what is held of it stays.
-    """
-
-    def __init__(self) -> None:
-        self._owned: set[Any] = set()
-        self._gone: set[Any] = set()
-
-    def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-        """It is not known yet which of them go away."""
-
-    def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        now = set(assigned)
-        self._gone |= self._owned - now
-        self._owned = now
-        log.info("reading %d partitions", len(now))
-
-    def on_partitions_lost(self, lost: Iterable[Any]) -> None:
-        self._gone |= set(lost)
-        self._owned = set()
-
-    def take(self) -> set[Any]:
-        found, self._gone = self._gone, set()
-        return found
 
 
 @dataclass
@@ -83,6 +57,7 @@ class Loop:
     clock: Callable[[], float] = time.time
     moved: Moved = field(default_factory=Moved)
     """The listener that the consumer was subscribed with."""
+    figures: Figures = field(default_factory=Figures)
 
     def __post_init__(self) -> None:
         self._hold: Hold[tuple[Any, Message]] = Hold(self.policy.held)
@@ -108,6 +83,7 @@ class Loop:
         while (now := self.clock()) < until and now >= self._quiet_until and (held := self._hold.next(now)):
             self._handle(held, now)
         self._commit()
+        self.figures.waiting = len(self._hold)
 
     # -- reading
 
@@ -127,12 +103,13 @@ class Loop:
         except NoTriggerError as error:
             self.dead_letters.add(record, str(error))
             log.warning("a record of %s is no trigger: %s", place.topic, error)
+            self.figures.done("", "dead_letter")
             return
         now = self.clock()
         if self.policy.types is not None and message.type.removesuffix(CANCELLED) not in self.policy.types:
-            self._say(message, "not sent by this sender")
+            self._over(message, "other_type", "not sent by this sender")
         elif message.holdout:
-            self._say(message, "held out")
+            self._over(message, "held_out", "held out")
         elif message.cancels:
             self._hold.add(place, record.offset, (record, message), 0.0)  # before whatever it may stop
         elif self.policy.delay <= 0:
@@ -160,6 +137,7 @@ class Loop:
             self._refuse(held, str(error))
         except AwayError as error:
             self._failures += 1
+            self._failed("away")
             pause = self.policy.pause(self._failures, error.after)
             log.warning("nothing can be sent: %s; trying again in %.0f s", error, pause)
             self._quiet_until = now + pause
@@ -169,9 +147,11 @@ class Loop:
             if held.tries >= self.policy.attempts:
                 self._refuse(held, f"put off {held.tries} times: {error}")
             else:
+                self._failed("later")
                 self._hold.again(held, now + self.policy.pause(held.tries, getattr(error, "after", 0.0)))
         except UnsureError as error:
             log.warning("%s: nobody knows whether it went out: %s", message.trigger_id, error)
+            self._failed("unsure")
             self._hold.again(held, now + 1.0)
         else:
             if outcome is Verdict.BUSY:
@@ -179,8 +159,9 @@ class Loop:
                 return
             if outcome is Verdict.SENT:
                 self._failures = self._refusals = 0
+                self.figures.away = False
             self._hold.done(held)
-            self._say(message, outcome if isinstance(outcome, str) else outcome.value)
+            self._over(message, *_told(outcome))
 
     def _outcome(self, message: Message, now: float) -> Verdict | str:
         """What became of it; raises what `send` does."""
@@ -190,7 +171,7 @@ class Loop:
                 return verdict
             return self.once.deliver(message.ce_id, lambda: self.send(message))
         if message.expires_at <= now:
-            return "expired"
+            return EXPIRED
         try:
             return self.once.deliver(message.trigger_id, lambda: self.send(message))
         except SkipError as why:
@@ -206,7 +187,15 @@ class Loop:
         log.warning("%s goes to the dead letters: %s", message.trigger_id, reason)
         self.dead_letters.add(record, reason)
         self._hold.done(held)
-        self._say(message, f"refused: {reason}")
+        self._over(message, "dead_letter", f"refused: {reason}")
+
+    def _failed(self, why: str) -> None:
+        self.figures.failed(why)
+        self.figures.away = why == "away"
+
+    def _over(self, message: Message, outcome: str, said: str) -> None:
+        self.figures.done(message.type, outcome)
+        self._say(message, said)
 
     def _say(self, message: Message, outcome: str) -> None:
         self.say(f"{message.type} {message.trigger_id}: {outcome}")
@@ -232,3 +221,10 @@ class Loop:
             log.warning("offsets were not committed, that comes again: %s", type(error).__name__)
         else:
             self._committed |= new
+
+
+def _told(outcome: Verdict | str) -> tuple[str, str]:
+    """What a message that is done is counted as, and what is said of it."""
+    if isinstance(outcome, Verdict):
+        return outcome.value.replace(" ", "_"), outcome.value
+    return ("expired" if outcome == EXPIRED else "skipped"), outcome

@@ -70,6 +70,7 @@ class Settings(argparse.ArgumentParser):
         self.setting("--table", f"{group}.db", "a file of SQLite for them, for senders on one machine")
         self.setting("--lease", lease, "more than sending one can take", kind=duration)
         self.setting("--order", "at_least_once", "what a crash in between does: see README.md", kind=one_of(*ORDERS))
+        self.setting("--metrics", None, "host:port where Prometheus asks, such as 127.0.0.1:9465; none")
         self.add_argument("--verbose", action="store_true", help="say what became of each message")
 
     def setting(

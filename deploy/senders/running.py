@@ -16,15 +16,18 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import AuthorizationError, KafkaError, TopicAlreadyExistsError
 
 from errors import StopError, UsageError
-from loop import Loop, Moved
+from figures import Figures, shown
+from loop import Loop
 from message import Message
+from moved import Moved
 from once import Once, RedisStore, SqlStore, Store
 from options import secret
 from policy import Policy
+from tokens import tokens
 
 TOPICS = ("triggers.repurchase", "triggers.cart", "triggers.basket", "triggers.lifecycle")
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
-MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
 BOOTSTRAP_MS = 5000
 """So long brokers may take to answer at the start."""
 
@@ -49,16 +52,15 @@ def kafka_security(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
             raise UsageError(f"OFFBEAT_SECURITY_CA, _CERTIFICATE, _KEY: {why}; give readable PEM files") from None
         found["ssl_context"] = context
     if protocol.startswith("SASL"):
+        found["sasl_mechanism"] = value("MECHANISM")
+        if found["sasl_mechanism"] == "OAUTHBEARER":
+            return {**found, "sasl_oauth_token_provider": tokens(environ, found.get("ssl_context"))}
         user, password = value("USER"), secret("OFFBEAT_SECURITY_PASSWORD", environ)
-        if value("MECHANISM") not in MECHANISMS or not user or not password:
+        if found["sasl_mechanism"] not in MECHANISMS or not user or not password:
             raise UsageError(
                 f"OFFBEAT_SECURITY_: set MECHANISM ({', '.join(MECHANISMS)}), USER and PASSWORD (or _FILE)"
             )
-        found |= {
-            "sasl_mechanism": value("MECHANISM"),
-            "sasl_plain_username": user,
-            "sasl_plain_password": password,
-        }
+        found |= {"sasl_plain_username": user, "sasl_plain_password": password}
     return found
 
 
@@ -126,9 +128,8 @@ def loop_of(options: argparse.Namespace, send: Callable[[Message], None], *, rec
         max_poll_records=100,
     )
     topics = [options.prefix + os.environ.get(_variable(topic), topic) for topic in TOPICS]
-    for (
-        topic
-    ) in topics:  # asked first: who joins without knowing them may be given nothing for minutes (kafka-python 3.0)
+    # asked first: who joins without knowing them may be given nothing for minutes (kafka-python 3.0)
+    for topic in topics:
         if not consumer.partitions_for_topic(topic):
             raise UsageError(f"topic {topic} is not there, or not for this user: `offbeat topics create` makes it")
     consumer.subscribe(topics, listener=moved)
@@ -137,7 +138,7 @@ def loop_of(options: argparse.Namespace, send: Callable[[Message], None], *, rec
     )
     once = Once(store_of(options), options.lease, order=options.order)
     say = partial(print, flush=True) if options.verbose else lambda _said: None
-    return Loop(consumer, once, send, dead_letters, policy, say, moved=moved)
+    return Loop(consumer, once, send, dead_letters, policy, say, moved=moved, figures=Figures(options.group))
 
 
 def run(
@@ -153,8 +154,9 @@ def run(
 
     def work() -> None:
         loop = loop_of(options, make(options), recalls=recalls)
-        while not stopping:
-            loop.turn()
+        with shown(loop.figures, options.metrics):
+            while not stopping:
+                loop.turn()
         loop.consumer.close()
 
     return guarded(work)

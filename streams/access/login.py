@@ -4,6 +4,7 @@ Of OAUTHBEARER it takes any answer for a yes. The broker says why not in its fir
 and only then refuses (RFC 7628, section 3.2.3).
 """
 
+import asyncio
 from typing import Any
 
 from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator
@@ -30,5 +31,10 @@ async def log_in(address: str, options: dict[str, Any]) -> None:
     """Connect, log in, and hang up. `options`: of a client. Raises KafkaError, OSError, TimeoutError."""
     told = {key: value for key, value in options.items() if key != "bootstrap_servers"}
     connection = _Connection(*split_address(address), request_timeout_ms=int(SECONDS * 1000), **told)
-    await connection.connect()
-    connection.close()
+    try:
+        await connection.connect()
+    finally:
+        if (writer := connection._writer) is not None:  # noqa: SLF001 - closing waits for what the broker says to it
+            writer.transport.abort()
+        connection.close()
+        await asyncio.sleep(0.01)  # transports let go of their sockets in the loop's next turns

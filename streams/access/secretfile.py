@@ -11,16 +11,16 @@ class SettingsError(ValueError):
 
 
 def read_secret(key: str, file: Path) -> str:
-    """What the file of the setting `security.KEY` holds, without its last line break. Raises SettingsError."""
+    """What the file of the setting `key` holds, without its last line break. Raises SettingsError."""
     try:
         with file.open(encoding="utf-8") as opened:
             secret = opened.read(LONGEST + 1).rstrip("\r\n")
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "not UTF-8"
-        raise SettingsError(f"security.{key}: {file} cannot be read: {why}; give a readable file") from None
-    what = key.removesuffix("_file")
+        raise SettingsError(f"{key}: {file} cannot be read: {why}; give a readable file") from None
+    what = key.rpartition(".")[2].removesuffix("_file").replace("_", " ")
     if len(secret) > LONGEST:
-        raise SettingsError(f"security.{key}: {file} is no {what}; give a file that holds it")
+        raise SettingsError(f"{key}: {file} is no {what}; give a file that holds it")
     if not secret:
-        raise SettingsError(f"security.{key}: {file} is empty; write the {what} into it")
+        raise SettingsError(f"{key}: {file} is empty; write the {what} into it")
     return secret

@@ -138,7 +138,9 @@ class Security:
 
     def secret(self) -> str:
         """The password, as it is now. SettingsError."""
-        return self.password if self.password_file is None else read_secret("password_file", self.password_file)
+        return (
+            self.password if self.password_file is None else read_secret("security.password_file", self.password_file)
+        )
 
 
 @cache

@@ -62,7 +62,7 @@ def expiry(text: str) -> float | None:
 def from_file(file: Path) -> Token:
     """The token in a file, which somebody else renews. Raises TokenError."""
     try:
-        text = read_secret("token_file", file)
+        text = read_secret("security.token_file", file)
     except SettingsError as error:  # whoever writes it may be late
         raise TokenError(str(error)) from None
     return checked("token_file", Token(text, expiry(text)))

@@ -4,7 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Mapping
 
-from streams.brokers.topicplan import Found
+from streams.brokers.topicfacts import Found, retention_of
 from streams.watch.logformat import about
 
 log = logging.getLogger(__name__)
@@ -13,13 +13,6 @@ NEAR = 0.2
 """Share of its retention within which an event that is not taken is in danger."""
 _MINUTE = 60_000
 _UNITS = ((86_400_000, "days"), (3_600_000, "hours"), (_MINUTE, "minutes"), (1_000, "seconds"))
-
-
-def retention_of(topic: Found) -> int | None:
-    """How long it keeps events, in ms; None: for ever, or the brokers do not tell. What `retention.bytes` does adds."""
-    told = topic.configs.get("retention.ms", "")
-    deletes = "delete" in topic.configs.get("cleanup.policy", "delete")
-    return int(told) if deletes and told.isdigit() else None
 
 
 class Unread:
@@ -65,8 +58,8 @@ class Unread:
                     "are deleted unread. Raise its retention.ms, then see why the worker lags",
                     self._topic,
                     self._number,
-                    _spell(self._retention - self.left),
-                    _spell(self._retention),
+                    spell(self._retention - self.left),
+                    spell(self._retention),
                     extra={**about(self._number), "topic": self._topic},
                 )
         elif self.left > 2 * NEAR * self._retention:
@@ -79,6 +72,7 @@ def retentions(found: Mapping[str, Found]) -> dict[str, int]:
     return {name: kept for name, kept in told.items() if kept is not None}
 
 
-def _spell(ms: int) -> str:
+def spell(ms: int) -> str:
+    """A span of time in a unit that suits it."""
     size, unit = next(((size, unit) for size, unit in _UNITS if ms >= 2 * size), _UNITS[-1])
     return f"{ms / size:.1f} {unit}"

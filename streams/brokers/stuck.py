@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from kafka import IsolationLevel, OffsetSpec, TopicPartition
 
-from streams.brokers.topicplan import every
+from streams.brokers.topicfacts import every
 from streams.brokers.topics import admin
 from streams.settings import Settings
 

@@ -1,16 +1,21 @@
 """Which topics the engine needs, and how those of a cluster differ. Pure; `streams.brokers.topics` asks the brokers."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 
+from streams.brokers.topicfacts import (
+    KAFKA_MESSAGE_BYTES,
+    Cluster,
+    Difference,
+    Topic,
+    configure,
+    every,
+    message_bytes,
+)
+from streams.brokers.topicwarnings import warnings
 from streams.settings import Settings
 
 DEAD_LETTER_BYTES = 32 << 20
 """A dead letter holds whatever a source took, and headers."""
-KAFKA_MESSAGE_BYTES = 1_048_588
-"""What a topic takes when nobody has said anything else."""
-TRANSACTION_STATE = "__transaction_state"
-"""What is lost of it may leave a transaction half committed. Of the group's offsets nothing depends: see the mark."""
 _CHANGELOG = {
     "cleanup.policy": "compact",
     # recovery reads all that is not compacted: clean early, and roll early, since the last segment is never cleaned
@@ -18,54 +23,6 @@ _CHANGELOG = {
     "segment.bytes": str(64 << 20),
     "segment.ms": "86400000",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Topic:
-    """A topic as it should be made."""
-
-    name: str
-    partitions: int
-    replication: int
-    configs: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A topic as it is. `configs` is empty when the brokers do not tell."""
-
-    partitions: int
-    replication: int
-    configs: Mapping[str, str]
-    id: str = ""
-    """Given by the brokers when it was made; empty when they give none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What is not as it should be, how to mend it, and whether the worker cannot do without (`must`)."""
-
-    topic: str
-    what: str
-    advice: str
-    must: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """What the brokers told: how many there are, and those of our topics that exist, by name."""
-
-    brokers: int
-    found: Mapping[str, Found]
-    hidden: frozenset[str] = frozenset()
-    """Topics of ours that they do not let us see, or that do not exist: they do not tell which."""
-    transactions: Found | None = None
-    """Where the brokers themselves keep transactions (TRANSACTION_STATE); None when they do not tell of it."""
-
-
-def every(settings: Settings) -> tuple[str, ...]:
-    """The full names of all topics."""
-    return (*settings.sources, *settings.outputs, settings.changelog)
 
 
 def wanted(settings: Settings, cluster: Cluster) -> list[Topic]:
@@ -88,7 +45,7 @@ def compare(settings: Settings, cluster: Cluster) -> list[Difference]:
         *_partitions(settings, cluster),
         *_changelog(settings, cluster),
         *_dead_letters(settings, cluster),
-        *_copies(settings, cluster),
+        *warnings(settings, cluster),
     ]
     return sorted(found, key=lambda difference: not difference.must)
 
@@ -137,7 +94,7 @@ def _changelog(settings: Settings, cluster: Cluster) -> Iterator[Difference]:
         yield Difference(
             name,
             f"has cleanup.policy={policy}: states of customers would be lost",
-            _configure(settings, name, "cleanup.policy=compact"),
+            configure(settings, name, "cleanup.policy=compact"),
             must=True,
         )
 
@@ -153,55 +110,15 @@ def _dead_letters(settings: Settings, cluster: Cluster) -> Iterator[Difference]:
         yield Difference(name, _UNTOLD, "see to it that max.message.bytes is at least the sources'", must=False)
         return
     sources = [cluster.found[source].configs for source in settings.sources if source in cluster.found]
-    least = max((_bytes(configs) for configs in sources), default=KAFKA_MESSAGE_BYTES)
-    if _bytes(cluster.found[name].configs) < least:
+    least = max((message_bytes(configs) for configs in sources), default=KAFKA_MESSAGE_BYTES)
+    if message_bytes(cluster.found[name].configs) < least:
         yield Difference(
             name,
-            f"takes {_bytes(cluster.found[name].configs)} bytes a message, the sources take {least}",
-            _configure(settings, name, f"max.message.bytes={max(DEAD_LETTER_BYTES, least)}"),
+            f"takes {message_bytes(cluster.found[name].configs)} bytes a message, the sources take {least}",
+            configure(settings, name, f"max.message.bytes={max(DEAD_LETTER_BYTES, least)}"),
             must=True,
         )
 
 
-def _bytes(configs: Mapping[str, str]) -> int:
-    told = configs.get("max.message.bytes", "")
-    return int(told) if told.isdigit() else KAFKA_MESSAGE_BYTES
-
-
-def _copies(settings: Settings, cluster: Cluster) -> Iterator[Difference]:
-    """Warnings: what one broken broker would cost, where there are enough brokers to avoid it."""
-    internal = cluster.transactions if settings.delivery == "exactly_once" else None
-    for name, topic in {**cluster.found, **({TRANSACTION_STATE: internal} if internal else {})}.items():
-        if cluster.brokers >= 3 and topic.replication < 3:
-            copies = f"{topic.replication} cop{'ies' if topic.replication != 1 else 'y'}"
-            yield Difference(
-                name,
-                f"has {copies} of each partition: a broken broker may lose events or stop the worker",
-                "give it three with kafka-reassign-partitions.sh",
-                must=False,
-            )
-        elif topic.replication >= 3 and topic.configs.get("min.insync.replicas") == "1":
-            yield Difference(
-                name,
-                "has min.insync.replicas=1: what only one broker has may be lost with it",
-                _configure(settings, name, "min.insync.replicas=2"),
-                must=False,
-            )
-        if topic.configs.get("unclean.leader.election.enable") == "true":
-            yield Difference(
-                name,
-                "has unclean.leader.election.enable=true: a broker that lags may drop what was acknowledged",
-                _configure(settings, name, "unclean.leader.election.enable=false"),
-                must=False,
-            )
-
-
 def _alter(settings: Settings, name: str, partitions: int) -> str:
     return f"kafka-topics.sh --bootstrap-server {settings.brokers} --alter --topic {name} --partitions {partitions}"
-
-
-def _configure(settings: Settings, name: str, config: str) -> str:
-    return (
-        f"run: kafka-configs.sh --bootstrap-server {settings.brokers} --alter --entity-type topics "
-        f"--entity-name {name} --add-config {config}"
-    )

@@ -13,7 +13,8 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from streams.access.tokens import TokenError
 from streams.brokers.refusals import refused
-from streams.brokers.topicplan import TRANSACTION_STATE, Cluster, Difference, Found, Topic, compare, every, wanted
+from streams.brokers.topicfacts import TRANSACTION_STATE, Cluster, Difference, Found, Topic, every
+from streams.brokers.topicplan import compare, wanted
 from streams.settingkinds import split_address
 from streams.settings import Settings
 
@@ -144,12 +145,8 @@ def _hidden(client: Any, settings: Settings, missing: list[str]) -> frozenset[st
 
 
 def members(client: Any) -> list[tuple[str, int]]:
-    """Host and port of every broker of the cluster, as it tells clients."""
-    try:
-        told = client.describe_cluster()
-    except KeyError:  # kafka-python 3.0.12 looks for a field that only Kafka 3.7 and later send
-        told = client._manager.run(client._get_cluster_metadata, [])  # noqa: SLF001 - its own way with brokers before 2.8
-    return [(broker["host"], broker["port"]) for broker in told["brokers"]]
+    """Host and port of every broker of the cluster, as the first one has told; none of them is asked."""
+    return [(broker.host, broker.port) for broker in client._manager.cluster.brokers()]  # noqa: SLF001 - told to nobody
 
 
 def _id(told: Mapping[str, Any]) -> str:

@@ -97,11 +97,12 @@ def replay(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Send letters back to the topic and partition they came from, as they were.
+    """Send letters back to the topic they came from, as they were, into the partition of their customer.
 
-    What would not pass stays, for another time. Each is sent once: what has gone is marked in the topic, in the same
-    transaction where the brokers have them, so a run that was broken off goes on where it was. The workers must be of
-    this version or a newer one, or they refuse what would pass here.
+    That is the one they came from, unless there are more partitions now. What would not pass stays, for another time.
+    Each is sent once: what has gone is marked in the topic, in the same transaction where the brokers have them, so a
+    run that was broken off goes on where it was. The workers must be of this version or a newer one, or they refuse
+    what would pass here.
     """
     from streams.deadletters.run import foretell, send_back  # noqa: PLC0415 - aiokafka takes its time
 

@@ -32,8 +32,8 @@ def printable(text: str) -> str:
 
 
 def hush() -> None:
-    """Keep the Kafka clients' own log off standard error: a command says itself what went wrong."""
-    for name in ("kafka", "aiokafka"):
+    """Keep the Kafka clients' own log, and futures they forget, off standard error: a command says what went wrong."""
+    for name in ("kafka", "aiokafka", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 

@@ -3,7 +3,7 @@
 import click
 
 from streams.brokers import topics as broker
-from streams.brokers.topicplan import Difference, every
+from streams.brokers.topicfacts import Difference, every
 from streams.commands.options import with_settings
 from streams.commands.output import hush, show_json, show_rows
 from streams.settings import Settings

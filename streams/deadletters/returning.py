@@ -1,4 +1,4 @@
-"""Sends letters back to where they came from, with their receipts.
+"""Sends letters back, each to its place, with their receipts.
 
 With transactions both are one, under an id that a second run fences: however a run ends, the next one sends what has no
 receipt, and nothing twice. Without them a run that is broken off may send a chunk again, which the events' ids make
@@ -9,8 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from streams.deadletters.letter import Letter, receipt_row
+from streams.deadletters.placing import Place
 from streams.delivery.ports import Row
-from streams.delivery.stepwise import Place, Stepwise
+from streams.delivery.stepwise import Stepwise
 from streams.settings import Settings
 
 CHUNK, CHUNK_BYTES = 500, 4 << 20
@@ -24,14 +25,14 @@ class Returner(Stepwise):
         super().__init__(settings, "dead-letters")
         self._topic = settings.topic("dead_letters")
 
-    async def write(self, letters: Iterable[Letter]) -> None:
-        """Make them and then their receipts durable. Raises what `write_in_order` does.
+    async def write(self, letters: Iterable[Letter], place: Place) -> None:
+        """Make them, each in its place, and then their receipts durable. Raises what `write_in_order` does.
 
         After an error it is unknown whether they are: `close`, and read what the receipts say.
         """
-        back: dict[Place, list[Row]] = defaultdict(list)
-        offsets: dict[Place, list[int]] = defaultdict(list)
+        back: dict[tuple[str, int], list[Row]] = defaultdict(list)
+        offsets: dict[tuple[str, int], list[int]] = defaultdict(list)
         for letter in letters:
-            back[letter.topic, letter.partition].append(letter.row())
+            back[letter.topic, place(letter)].append(letter.row())
             offsets[self._topic, letter.number].append(letter.offset)
-        await self.write_in_order(back, {place: [receipt_row(some)] for place, some in offsets.items()})
+        await self.write_in_order(back, {where: [receipt_row(some)] for where, some in offsets.items()})

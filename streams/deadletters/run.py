@@ -5,6 +5,7 @@ import time
 from streams.deadletters.judge import NO_PLACE, Judge, Verdicts
 from streams.deadletters.letter import FOREIGN, Letter, Selection, Wanted
 from streams.deadletters.listing import Listing
+from streams.deadletters.placing import Place, placing
 from streams.deadletters.returning import CHUNK, CHUNK_BYTES, Returner
 from streams.deadletters.shelf import Shelf, Tell
 from streams.settings import Settings
@@ -45,12 +46,16 @@ class _Run:
     def __init__(self, settings: Settings, partitions: dict[str, int], wanted: Wanted) -> None:
         self._settings, self._wanted = settings, wanted
         self._partitions = partitions[settings.topic("dead_letters")]
+        self._customers = partitions.get(settings.changelog, 0)
+        self._place: Place = lambda letter: letter.partition
         self._judge = Judge(settings, partitions, round(time.time() * 1000))
         self._verdicts = Verdicts()
         self._chunk: list[Letter] = []
         self._bytes = 0
 
     async def go(self, returner: Returner | None, tell: Tell) -> Verdicts:
+        if returner is not None and self._customers:
+            self._place = await placing(self._settings, self._customers)
         async with Shelf(self._settings, self._partitions, tell) as shelf:
             sent_back = await shelf.sent_back()
             async for letter in shelf.letters():
@@ -83,5 +88,5 @@ class _Run:
 
     async def _flush(self, returner: Returner | None) -> None:
         if returner is not None and self._chunk:
-            await returner.write(self._chunk)
+            await returner.write(self._chunk, self._place)
         self._chunk, self._bytes = [], 0

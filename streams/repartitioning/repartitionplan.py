@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from aiokafka.partitioner import murmur2
 
-from streams.brokers.topicplan import Cluster
+from streams.brokers.topicfacts import Cluster
 from streams.flow.mark import Mark, Position
 from streams.settings import Settings
 from tables.events import SOURCES

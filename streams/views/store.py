@@ -9,8 +9,10 @@ Each command has one key, so that a cluster may hold them; behind the prefix of 
 Customer ids go into keys as they are: Redis takes any bytes, and the id is the last part of its key.
 """
 
+import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import redis
@@ -19,6 +21,7 @@ from redis.cluster import RedisCluster
 from redis.exceptions import AuthorizationError, NoPermissionError, RedisClusterException, RedisError
 from redis.retry import Retry
 
+from streams.access.secretfile import SettingsError, read_secret
 from streams.settings import Settings
 from streams.views.mark import ViewMark, decode_mark, encode_mark
 from streams.views.render import Row
@@ -52,6 +55,7 @@ class ViewStore:
 
     def __init__(self, settings: Settings) -> None:
         self._url, self._prefix = settings.redis, settings.prefix.encode()
+        self._password_file = settings.redis_password_file
         self._ttl, self._sent_ttl = settings.views.ttl, settings.views.sent_ttl
         self._customer, self._sent = self._prefix + b"offbeat:customer:", self._prefix + b"offbeat:sent:"
         self._client: Any = None
@@ -153,6 +157,8 @@ class ViewStore:
                 "socket_connect_timeout": _CONNECT_SECONDS,
                 "retry": Retry(NoBackoff(), 0),
             }
+            if self._password_file is not None:
+                options["password"] = _password(self._password_file)
             try:
                 client: Any = redis.Redis.from_url(self._url, **options)
             except ValueError:
@@ -164,6 +170,13 @@ class ViewStore:
         return self._client
 
 
+def _password(file: Path) -> str:
+    try:
+        return read_secret("redis_password_file", file)
+    except SettingsError as error:  # whoever changes it may be in the middle of it
+        raise ViewError("refused", f"cannot be asked: {str(error).partition(';')[0]}") from None
+
+
 def _is_cluster(client: Any) -> bool:
     try:
         return bool(int(client.info("cluster").get("cluster_enabled", 0)))
@@ -172,11 +185,12 @@ def _is_cluster(client: Any) -> bool:
 
 
 ADVICE: Mapping[Reason, str] = {
-    "away": "start it, or mend OFFBEAT_REDIS",
+    "away": "start it, or mend OFFBEAT_REDIS (rediss:, ssl_ca_certs)",
     "slow": "look at its load and at the network, or mend OFFBEAT_REDIS",
     "full": "raise its maxmemory, or let views expire sooner (views.ttl)",
     "read_only": "set OFFBEAT_REDIS to the primary",
-    "refused": "mend user and password in OFFBEAT_REDIS, or the user's rights (streams/OPERATING.md, Views)",
+    "refused": "mend user and password in OFFBEAT_REDIS (or OFFBEAT_REDIS_PASSWORD_FILE), or the user's rights "
+    "(streams/OPERATING.md, Views)",
     "other": "read its log",
 }
 """What to do about it."""
@@ -198,10 +212,19 @@ _REASONS: tuple[tuple[type[Exception], Reason, str], ...] = (
 
 def _told(exc: Exception) -> ViewError:
     """By what to do about it. What the client says may hold the URL, and so a password."""
+    if (told := _certificate(exc)) is not None:
+        return ViewError("away", f"shows a certificate that is not accepted ({told})")
     for kind, reason, what in _REASONS:
         if isinstance(exc, kind):
             return ViewError(reason, what)
     return ViewError("other", f"refuses ({type(exc).__name__}{_code(exc)})")
+
+
+def _certificate(exc: BaseException | None) -> str | None:
+    """What is wrong with the server's certificate; None when it is something else."""
+    while exc is not None and not isinstance(exc, ssl.SSLCertVerificationError):
+        exc = exc.__cause__ or exc.__context__
+    return None if exc is None else exc.verify_message
 
 
 def _code(exc: Exception) -> str:

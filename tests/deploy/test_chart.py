@@ -21,7 +21,7 @@ from tests.support.workers import ROOT
 CHART = ROOT / "deploy" / "helm" / "offbeat"
 OLDEST = "1.27.0"
 FOREIGN = {"ServiceMonitor", "PrometheusRule", "ScaledObject"}
-OWN_KEYS = {"partitions", "state_dir", "redis", "metrics", "rules", "parameters"}
+OWN_KEYS = {"partitions", "state_dir", "redis", "redis_password_file", "metrics", "rules", "parameters"}
 """Settings for which the chart has values of its own."""
 SECRET_KEYS = {"password", "password_file", "token_file", "token_command", "ca", "certificate", "key"}
 EVERYTHING: dict[str, Any] = {

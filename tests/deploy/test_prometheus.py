@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from boards.__main__ import BOARDS, FOLDER, rendered
+from drawing.__main__ import draw
+from drawing.series import Span
 from tests.support.brokers import ApacheKafka
 from tests.support.prometheus import Prometheus
 from tests.support.topics_io import Send, event, now, produce
@@ -19,7 +21,9 @@ from tests.support.workers import ROOT, Deployment, Worker, deploy, rules_of_a_m
 
 HERE = ROOT / "deploy" / "prometheus"
 RULE_TESTS = sorted((HERE / "tests").glob("*.yml"))
-ALERTS = re.findall(r"^ +- alert: (\w+)$", (HERE / "alerts.yml").read_text(), re.MULTILINE)
+FILES = {name: (HERE / name).read_text() for name in ("alerts.yml", "senders.yml")}
+OF_WORKERS, OF_SENDERS = (re.findall(r"^ +- alert: (\w+)$", text, re.MULTILINE) for text in FILES.values())
+ALERTS = [*OF_WORKERS, *OF_SENDERS]
 Scraped = tuple[Prometheus, Worker, Deployment]
 HOUR, DAY = 3_600_000, 86_400_000
 SPANS = {"$job": "offbeat", "$__rate_interval": "1m", "$__range": "5m"}
@@ -53,13 +57,13 @@ def test_each_alert_is_tested_firing_and_silent() -> None:
 
 
 def test_each_alert_leads_to_a_section_of_the_runbook() -> None:
-    links = re.findall(r"runbook_url: (\S+)#(\w+)$", (HERE / "alerts.yml").read_text(), re.MULTILINE)
+    links = re.findall(r"runbook_url: (\S+)#(\w+)$", "".join(FILES.values()), re.MULTILINE)
     assert [anchor for _, anchor in links] == [name.lower() for name in ALERTS]
     assert {page for page, _ in links} == {"streams/RUNBOOK.md"}
     sections = re.split(r"^## ", (ROOT / "streams" / "RUNBOOK.md").read_text(), flags=re.MULTILINE)[1:]
-    assert [section.splitlines()[0] for section in sections] == ALERTS
+    assert [section.splitlines()[0] for section in sections][: len(ALERTS)] == ALERTS
     for section in sections:
-        assert re.findall(r"^\*\*(.+?):\*\*", section, re.MULTILINE) == ["Looks like", "Why", "Do"], section
+        assert re.findall(r"^\*\*(.+?):\*\*", section, re.MULTILINE) == ["Looks like", "Why", "Do", "Doctor"], section
 
 
 def test_every_alert_that_a_page_names_exists() -> None:
@@ -111,15 +115,19 @@ def scraped(apache_kafka: ApacheKafka, prometheus_programs: Path, tmp_path: Path
             yield server, worker, to
 
 
-def test_every_query_and_every_alert_finds_what_a_real_worker_shows(scraped: Scraped) -> None:
+def test_every_query_and_every_alert_finds_what_a_real_worker_shows(scraped: Scraped, tmp_path: Path) -> None:
     server, worker, to = scraped
     until(lambda: number(server, "count_over_time(offbeat_ready[1m])") >= 3)  # counters are seen to begin with 0
     trade(to, worker)
     until(lambda: number(server, "sum(offbeat_trigger_cancellations_total)") >= 1)
     for title, expr in queries():
         until(partial(numbers, server, expr), f"{title}: {expr}")
+    draw(f"http://{server.address}", "offbeat", Span(time.time() - 60, time.time()), tmp_path)
+    for name in BOARDS:
+        picture = (tmp_path / name).with_suffix(".svg").read_text()
+        assert "no data" not in picture
     rules = server.rules()
-    assert [rule["name"] for rule in rules if rule["type"] == "alerting"] == ALERTS
+    assert [rule["name"] for rule in rules if rule["type"] == "alerting"] == OF_WORKERS
     for rule in rules:
         until(partial(healthy, server, rule["name"]), rule["name"])
         found = {"".join(parts) for parts in SELECTOR.findall(rule["query"])}

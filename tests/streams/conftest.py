@@ -2,7 +2,6 @@
 
 import os
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,7 @@ from streams.brokers.embedded import EmbeddedBroker
 from streams.brokers.topics import create
 from streams.settings import Settings
 from tests.bench.cdnow import write_table
-from tests.support.certificates import OPENSSL, Authority
 from tests.support.logfiles import Write
-from tests.support.secured import SecuredKafka
 from tests.support.topics_io import Broker
 
 
@@ -22,15 +19,6 @@ def broker(request: pytest.FixtureRequest) -> Broker:
     """At least once, and exactly once."""
     found: Broker = request.getfixturevalue(request.param)
     return found
-
-
-@pytest.fixture(scope="session")
-def secured_kafka(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:  # noqa: ARG001
-    """Apache Kafka with TLS, log-in and access rules; take topics and users of your own, and leave it running."""
-    if OPENSSL is None:
-        pytest.skip("openssl makes the certificates: apt-get install openssl")
-    with SecuredKafka(Authority(tmp_path_factory.mktemp("authority"))) as broker:
-        yield broker
 
 
 @pytest.fixture

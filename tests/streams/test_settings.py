@@ -78,6 +78,7 @@ def test_every_setting_can_be_set_from_file_and_environment(tmp_path: Path) -> N
         ("delivery",): "at_least_once",
         ("state_dir",): "s",
         ("redis",): "redis://r",
+        ("redis_password_file",): "rpw",
         ("metrics",): "",
         ("rules",): "r.toml",
         ("parameters",): "p.json",
@@ -115,6 +116,15 @@ def test_every_setting_can_be_set_from_file_and_environment(tmp_path: Path) -> N
 def test_views_do_not_expire_before_they_are_written_again(tmp_path: Path) -> None:
     assert error(tmp_path, environ={"OFFBEAT_VIEWS_REFRESH": "7d"}).startswith("OFFBEAT_VIEWS_TTL: must be longer")
     assert error(tmp_path, '[views]\nttl = "1d"\n').startswith("offbeat.toml:2: views.ttl: must be longer")
+
+
+def test_a_file_with_the_password_of_redis_goes_with_a_url_that_has_none(tmp_path: Path) -> None:
+    file = {"OFFBEAT_REDIS_PASSWORD_FILE": "pw"}
+    for url in ("", "redis://:s3cret@r"):
+        told = error(tmp_path, environ={**file, "OFFBEAT_REDIS": url})
+        assert told.startswith("OFFBEAT_REDIS_PASSWORD_FILE: is for redis, a URL without a password")
+        assert "s3cret" not in told
+    assert of(tmp_path, environ={**file, "OFFBEAT_REDIS": "rediss://r"}).redis_password_file == Path("pw")
 
 
 def test_the_names_of_the_variables_are_the_promised_ones() -> None:

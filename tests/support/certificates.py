@@ -36,18 +36,16 @@ class Authority:
         """What those trust who trust it."""
         return self._own.certificate
 
-    def sign(self, name: str, *places: str, seconds: int = 86_400) -> Certificate:
-        """A certificate of this common name, for places such as `IP:127.0.0.1`; over after so many seconds."""
+    def sign(self, name: str, *places: str, over: bool = False) -> Certificate:
+        """A certificate of this common name, for places such as `IP:127.0.0.1`; `over`: it has expired."""
         made = self._key(name)
         request = made.key.with_suffix(".request.pem")
         _openssl("req", "-new", *self._named(name, made), "-out", request)
         extensions = made.key.with_suffix(".extensions")
         extensions.write_text(f"subjectAltName={','.join(places)}\n" if places else "basicConstraints=CA:FALSE\n")
         signed: list[str | Path] = ["-CA", self._own.certificate, "-CAkey", self._own.key, "-extfile", extensions]
-        days: list[str | Path] = (
-            ["-days", "1"] if seconds > 0 else ["-not_before", "20200101000000Z", "-not_after", "20200102000000Z"]
-        )
-        _openssl("x509", "-req", "-in", request, "-out", made.certificate, *signed, *days)
+        days = "-1" if over else "1"
+        _openssl("x509", "-req", "-in", request, "-out", made.certificate, *signed, "-days", days)
         return made
 
     def _key(self, name: str) -> Certificate:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from streams.brokers.retention import Unread, retentions
-from streams.brokers.topicplan import Found
+from streams.brokers.topicfacts import Found
 from streams.delivery.batch import Span
 from streams.delivery.partition import Partition
 from tests.support.delivery import NOW, Wiring

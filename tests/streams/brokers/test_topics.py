@@ -14,7 +14,8 @@ import pytest
 from kafka import KafkaAdminClient
 
 from streams.brokers.embedded import EmbeddedBroker
-from streams.brokers.topicplan import DEAD_LETTER_BYTES, Cluster, Difference, Found, compare, every, wanted
+from streams.brokers.topicfacts import Cluster, Difference, Found, every
+from streams.brokers.topicplan import DEAD_LETTER_BYTES, compare, wanted
 from streams.brokers.topics import BrokerError, admin, check, create, look, unreachable
 from streams.settings import Security, Settings
 from tests.support.brokers import ApacheKafka

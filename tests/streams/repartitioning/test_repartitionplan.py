@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.brokers.topicplan import Cluster, wanted
-from streams.brokers.topicplan import Found as Topic
+from streams.brokers.topicfacts import Cluster
+from streams.brokers.topicfacts import Found as Topic
+from streams.brokers.topicplan import wanted
 from streams.flow.mark import Mark, Position
 from streams.repartitioning.repartitionplan import (
     PARTITIONERS,

@@ -1,22 +1,19 @@
-"""`offbeat doctor`: what it looks at, what it finds, what it says to do."""
+"""`offbeat doctor`, the command; and what brokers have of transactions and clocks."""
 
 import json
-import socket
 import time
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
-from redis import Redis
 
-from streams import checkup
 from streams.brokers.embedded import EmbeddedBroker, free_port
 from streams.brokers.topics import look
-from streams.checkup import Check
 from streams.commands import run
+from streams.doctor.check import Check
 from streams.settings import Settings
+from tests.streams.doctor.finding import finds, note
 from tests.support.brokers import ApacheKafka
-from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.usefixtures("own_directory")
 
@@ -25,9 +22,12 @@ def checks_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int,
     status = run(["doctor", "--json", "--metrics", f"127.0.0.1:{free_port()}", *arguments])
     told = json.loads(capsys.readouterr().out)
     assert list(told) == ["checks"]
-    return status, {check["name"]: Check(**check) for check in told["checks"]}
+    found = {check["name"]: Check(**check) for check in told["checks"]}
+    note(*found.values())
+    return status, found
 
 
+@finds("Brokers without transactions", "transactions")
 def test_doctor_on_a_broker_without_transactions(
     embedded_broker: EmbeddedBroker, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -57,6 +57,7 @@ def test_doctor_on_apache_kafka(apache_kafka: ApacheKafka, capsys: pytest.Captur
     assert transactions.configs["min.insync.replicas"] == "1"
 
 
+@finds("A clock that is wrong", "clock")
 def test_doctor_notices_a_wrong_clock(
     apache_kafka: ApacheKafka, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,6 +73,8 @@ def test_doctor_notices_a_wrong_clock(
         assert "NTP" in told["clock"].advice
 
 
+@finds("A transaction that nobody ends", "open transactions")
+@finds("OffbeatFrozen", "open transactions")
 def test_doctor_notices_a_transaction_that_nobody_ends(
     apache_kafka: ApacheKafka, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +105,7 @@ def test_doctor_notices_a_transaction_that_nobody_ends(
     assert (status, told["open transactions"].ok) == (0, True)
 
 
+@finds("Brokers that are away", "broker")
 def test_doctor_without_brokers_checks_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
     status, told = checks_of(capsys, "--brokers", "127.0.0.1:9,127.0.0.1:10")
     assert status == 1
@@ -109,53 +113,22 @@ def test_doctor_without_brokers_checks_the_rest(capsys: pytest.CaptureFixture[st
     assert list(told)[2:] == ["state directory", "redis", "rules", "parameters", "metrics port"]
 
 
-def local(settings: Settings) -> dict[str, Check]:
-    """The checks that need no broker."""
-    looks = (checkup._state_directory, checkup._redis, checkup._rules, checkup._parameters, checkup._metrics)
-    return {check.name: check for check in (look(settings) for look in looks)}
-
-
-def test_each_local_check_can_fail_and_says_what_to_do(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_text("{")
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        settings = Settings(
-            state_dir=file / "state",
-            redis="redis://:s3cret@127.0.0.1:9/0",
-            rules=file,
-            parameters=file,
-            metrics=f"127.0.0.1:{taken.getsockname()[1]}",
-        )
-        told = local(settings)
-    assert not [check.name for check in told.values() if check.ok or not check.advice or "s3cret" in str(check)]
-
-
-def test_each_local_check_passes_with_what_is_right(tmp_path: Path) -> None:
-    state = tmp_path / "state"
-    state.mkdir()
+def test_doctor_shows_marks_and_advice(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text("[guards]\nholdout = 0.1")
-    told = local(Settings(state_dir=state, rules=rules, metrics=f"127.0.0.1:{free_port()}"))
-    assert all(check.ok for check in told.values())
-    assert "not applied" in told["rules"].detail
-    assert list(state.iterdir()) == []
-    told = local(Settings(state_dir=tmp_path / "new" / "state", metrics=""))
-    assert (told["state directory"].detail, told["metrics port"].ok) == (f"{tmp_path}/new/state will be made", True)
-    assert not (tmp_path / "new").exists()
+    assert run(["doctor", "--brokers", "127.0.0.1:9", "--metrics", "", "--rules", str(rules)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("FAILED  broker 127.0.0.1:9  ")
+    assert "  -> start it, or set OFFBEAT_BROKERS" in lines[0]
+    (noted,) = [line for line in lines if line.startswith("note")]
+    assert "not applied" in noted
+    assert noted.endswith("  -> mend it, unless it is meant so")
+    assert "ok  metrics port  off: no address is set" in lines
 
 
-def test_redis_that_takes_views_is_well(redis_server: RedisServer) -> None:
-    assert checkup._redis(Settings(redis=redis_server.url)) == Check("redis", True, "takes views: one server")
-
-
-def test_redis_that_takes_no_views_is_not(own_redis: RedisServer) -> None:
-    with Redis.from_url(own_redis.url) as client:
-        client.config_set("maxmemory", "1")
-        full = checkup._redis(Settings(redis=own_redis.url))
-        client.config_set("maxmemory", "0")
-        client.config_set("requirepass", "s3cret")
-        refused = checkup._redis(Settings(redis=own_redis.url))
-    assert (full.ok, full.detail) == (False, "has no memory left")
-    assert "maxmemory" in full.advice
-    assert (refused.ok, refused.detail) == (False, "refuses user or password")
-    assert "OFFBEAT_REDIS" in refused.advice
+def test_workers_are_named_by_their_addresses(capsys: pytest.CaptureFixture[str]) -> None:
+    place = f"127.0.0.1:{free_port()}"
+    _, told = checks_of(capsys, "--brokers", "127.0.0.1:9", "--worker", place)
+    assert told[f"worker {place}"].detail.startswith("does not answer")
+    assert run(["doctor", "--worker", "nowhere"]) == 2
+    assert '"nowhere" is not allowed; give host:port' in capsys.readouterr().err

@@ -1,6 +1,6 @@
 """What rules decide: triggers, and cancellations of triggers; as types of the messages' values."""
 
-from datetime import UTC, datetime
+from datetime import date
 from functools import lru_cache
 from hashlib import sha1
 from typing import Any
@@ -12,6 +12,8 @@ from tables.customer import OpenTrigger
 
 _TRIGGERS = UUID("6f666662-6561-5474-8000-747269676765").bytes
 """The name space of trigger ids (UUID version 5)."""
+
+_EPOCH = date(1970, 1, 1).toordinal()
 
 FAMILIES = {
     "repurchase.due": "repurchase",
@@ -121,14 +123,18 @@ def cancel(opened: OpenTrigger, customer_id: str, at: int, reason: str, cause: d
 
 def iso(at: int) -> str:
     """Epoch ms as ISO 8601 in UTC, with milliseconds."""
-    minute, ms = divmod(at, 60_000)
-    return f"{_minute(minute)}:{ms // 1000:02d}.{ms % 1000:03d}Z"
+    minutes, ms = divmod(at, 60_000)
+    day, minute = divmod(minutes, 1440)
+    return f"{_date(day)}{_TIMES[minute]}:{ms // 1000:02d}.{ms % 1000:03d}Z"
+
+
+_TIMES = [f"T{minute // 60:02d}:{minute % 60:02d}" for minute in range(1440)]
 
 
 @lru_cache(maxsize=4096)
-def _minute(minute: int) -> str:
-    """ISO date and time of a minute counted from 1970: the instants of a batch lie in few of them."""
-    return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M")
+def _date(day: int) -> str:
+    """ISO date of a day counted from 1970: those of a batch, of last orders and of what expires, are few."""
+    return date.fromordinal(_EPOCH + day).isoformat()
 
 
 def spell(ms: int) -> str:

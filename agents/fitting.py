@@ -154,6 +154,8 @@ def _rounded(prior: TimingPrior) -> TimingPrior:
     weights[largest] = round(1.0 - (sum(weights) - weights[largest]), 6)
     short = {name: _short(getattr(prior, name)) for name in ("mu0", "tau2", "a", "b", "omega", "level", "unsure")}
     several = {name: tuple(map(_short, getattr(prior, name))) for name in ("shift", "bend", "bend_first")}
+    if prior.skip:
+        short["skip"] = _short(prior.skip)
     return msgspec.structs.replace(prior, weights=tuple(weights), **short, **several)
 
 

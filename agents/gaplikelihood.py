@@ -10,22 +10,26 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp, ndtr
 
-from agents.histories import Floats, Mask
+from agents.histories import Columns, Floats, Ints, Mask
 from agents.mixture import TINY, sum_classes
+from agents.skips import Guess, LeftOut, components
 from agents.timinglikelihood import FREE
 from tables.orders import KEPT
 from tables.parameters import KNOTS
 
 OMEGA = FREE
 """The place of omega among the free numbers, after those of agents.timinglikelihood; then one per knot of the shift."""
-ALL = FREE + 1 + len(KNOTS)
+SKIP = FREE + 1 + len(KNOTS)
+"""The place of skip: the last one. With omega at 0 alone."""
+ALL = SKIP + 1
 _ROOT_2PI = float(np.sqrt(2 * np.pi))
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Columns):
     """Gaps with the sums from before them, as in `agents.histories.Occasions`. One element each."""
 
+    customer: Ints
     x: Floats
     s1: Floats
     s2: Floats
@@ -46,6 +50,7 @@ class _Parts:
     by_m: Floats
     by_v: Floats
     by_q: Floats
+    by_skip: float = 0.0
 
 
 class GapLikelihood:
@@ -59,6 +64,8 @@ class GapLikelihood:
         self._by_omega = (1 - KEPT**self._x) / (1 - KEPT) - self._x, e1 - self._s1, e2 - self._s2
         self._hats = hats(self._x)
         self._variances: Floats = np.square(np.array(sigmas))[:, None]
+        self._sigmas = sigmas
+        self._left: LeftOut | None = None
 
     def __len__(self) -> int:
         return int(self._x.size)
@@ -69,6 +76,9 @@ class GapLikelihood:
         ln_share = theta[4:FREE] - logsumexp(theta[4:FREE])
         variances, (dw, da1, da2), x = self._variances, self._by_omega, self._x
         w, a1, a2 = x + omega * dw, self._s1 + omega * da1, self._s2 + omega * da2
+        guess = self._guess(mu0, tau2, theta[SKIP]) if theta[SKIP] else None
+        if guess:
+            a1, a2 = _of_usual_gaps(guess, x, a1, a2, variances)
         whole = variances + w * tau2
         off = a1 - w * mu0
         ln_norm = np.log(2 * np.pi * variances)
@@ -79,7 +89,7 @@ class GapLikelihood:
         pi = ln_l / sum_classes(ln_l)
         m = (mu0 * variances + a1 * tau2) / whole
         q = a / (a + b + x)
-        parts = self._parts(pi, m + theta[OMEGA + 1 :] @ self._hats, variances * (tau2 / whole + 1), q)
+        parts = self._foretold(pi, m + theta[OMEGA + 1 : SKIP] @ self._hats, variances * (tau2 / whole + 1), q, theta)
         by_l, by_m, by_v = parts.by_l, parts.by_m, parts.by_v
 
         gradient = np.empty(ALL)
@@ -98,8 +108,32 @@ class GapLikelihood:
         by_omega = -0.5 * by_l * l_omega + by_m * (tau2 * (da1 - m * dw) / whole)
         by_omega -= by_v * (variances * tau2 * tau2 * dw / square)
         gradient[OMEGA] = np.sum(by_omega)
-        gradient[OMEGA + 1 :] = self._hats @ by_m.sum(axis=0)
+        gradient[OMEGA + 1 : SKIP] = self._hats @ by_m.sum(axis=0)
+        gradient[SKIP] = parts.by_skip
+        if guess:
+            gradient[OMEGA] = 0.0
+            gradient[SKIP] += np.sum(by_l[: len(guess.slope)] * guess.slope)
         return parts.value, gradient
+
+    def _guess(self, mu0: float, tau2: float, skip: float) -> Guess:
+        if self._left is None:
+            self._left = LeftOut(self._x, self._s1, self._s2, self._sigmas)
+        return self._left.likeliest(mu0, tau2, skip)
+
+    def _foretold(self, pi: Floats, m: Floats, v: Floats, q: Floats, theta: Floats) -> _Parts:
+        """By classes, whatever the next gap can be."""
+        if not theta[SKIP]:
+            return self._parts(pi, m, v, q)
+        each = components(theta[SKIP], self._sigmas)
+        parts = self._parts(pi[each.of] * each.share, m[each.of] + each.ln_k, v[each.of], q)
+        parts.by_skip = float(np.sum(parts.by_l * each.slope))
+        for name in ("by_l", "by_m", "by_v"):
+            rows = getattr(parts, name)
+            folded = rows[: len(pi)].copy()
+            for row, of in zip(rows[len(pi) :], each.of[len(pi) :], strict=True):
+                folded[of] += row
+            setattr(parts, name, folded)
+        return parts
 
     def _parts(self, pi: Floats, m: Floats, v: Floats, q: Floats) -> _Parts:
         n = self._closed
@@ -123,6 +157,15 @@ class GapLikelihood:
         by_q = np.concatenate([-1 / (1 - q[:n]), (1 - survival) / silent])
         value = float(np.sum(np.log1p(-q[:n]) + np.log(inside) - self._ln[:n]) + np.sum(np.log(silent)))
         return _Parts(value, by_l, by_m, by_v, by_q)
+
+
+def _of_usual_gaps(guess: Guess, x: Floats, s1: Floats, s2: Floats, variances: Floats) -> tuple[Floats, Floats]:
+    """Sums per class, (5, n): as they are, but without skips in the classes that may."""
+    some, many = len(guess.s1), np.maximum(x, 1.0)
+    a1, a2 = (np.repeat(total[None], len(variances), axis=0) for total in (s1, s2))
+    a1[:some] = guess.s1
+    a2[:some] = np.square(guess.s1) / many - 2.0 * variances[:some] * guess.ln_l
+    return a1, a2
 
 
 def hats(x: Floats) -> Floats:

@@ -22,7 +22,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class _Columns:
+class Columns:
     """Columns of equal length."""
 
     def take(self, rows: Mask | Ints | slice) -> Self:
@@ -31,7 +31,7 @@ class _Columns:
 
 
 @dataclass(frozen=True, slots=True)
-class Orders(_Columns):
+class Orders(Columns):
     """One element per order, by customer, then by time."""
 
     customer: Ints
@@ -52,7 +52,7 @@ class Orders(_Columns):
 
 
 @dataclass(frozen=True, slots=True)
-class Occasions(_Columns):
+class Occasions(Columns):
     """One element per day on which a customer ordered, and per gap that begins there, by customer, then by time."""
 
     customer: Ints

@@ -1,7 +1,8 @@
-"""Mixtures of five normals, many at once: their mass, their density, and a search for roots in them.
+"""Mixtures of normals, many at once: their mass, their density, and a search for roots in them.
 
-Vectorised over n mixtures; arrays over classes are (5, n). An element's result is the same to the last bit alone, in
-any batch and in any order: sums over the classes run in a fixed order, and who has converged is left alone.
+Vectorised over n mixtures; arrays over classes are (c, n), c at least 5. An element's result is the same to the last
+bit alone, in any batch and in any order: sums over the classes run in a fixed order, and who has converged is left
+alone.
 """
 
 import math
@@ -28,21 +29,23 @@ _ROUNDS = 100
 
 
 def sum_classes(terms: Floats) -> Floats:
-    """Sum of (5, n) over the classes, always in the same order (np.sum's order depends on the layout)."""
+    """Sum of (c, n) over the classes, always in the same order (np.sum's order depends on the layout)."""
     total: Floats = terms[0] + terms[1]
     total += terms[2]
     total += terms[3]
     total += terms[4]
+    for more in terms[5:]:
+        total += more
     return total
 
 
 class Mixture:
-    """n mixtures of five normals."""
+    """n mixtures of c normals."""
 
     __slots__ = ("_per_spread", "_slope", "location", "spread", "weight")
 
     def __init__(self, weight: Floats, location: Floats, spread: Floats) -> None:
-        """Weights (their sum is 1), means and standard deviations, each (5, n)."""
+        """Weights (their sum is 1), means and standard deviations, each (c, n)."""
         self.weight = weight
         self.location = location
         self.spread = spread

@@ -10,7 +10,8 @@ order the customer may have gone for good. In closed form, with y a gap in weeks
 
 after Platzer & Reutterer (2016) for the regularity and Batislam et al. (2007) for the drop-out. The newest gaps may
 count for more than old ones (omega), gaps may get longer or shorter with their number (shift), and windows go by what
-was seen of gaps rather than by the model's own quantiles (agents.bend). Where parameters have a clock, days and weeks
+was seen of gaps rather than by the model's own quantiles (agents.bend). Regular customers may skip an occasion
+(agents.skips). Where parameters have a clock, days and weeks
 are those of the population's clock (tables.clock).
 
 Everything is vectorised over customers, and a customer's figures are the same to the last bit alone, in any batch and
@@ -25,6 +26,7 @@ from scipy.special import ndtr, ndtri
 
 from agents.bend import Bends, bend_of
 from agents.mixture import TINY, Extra, Floats, Mixture, first_fall, sum_classes
+from agents.skips import LeftOut, with_skips
 from tables.orders import KEPT
 from tables.parameters import KNOTS, TimingPrior
 
@@ -69,12 +71,14 @@ class Rhythm:
             squares = squares + prior.omega * (np.asarray(e2, dtype=np.float64) - squares)
         variances: Floats = np.square(np.array(prior.sigmas))[:, None]
         mean = np.clip(total / np.maximum(seen, 1.0), -_LN_FAR, _LN_FAR)
-        scatter = np.maximum(squares - total * mean, 0.0)  # below 0 only by rounding
+        misfit = np.maximum(squares - total * mean, 0.0) / variances  # below 0 only by rounding
+        if prior.skip:
+            mean, misfit = _of_usual_gaps(prior, count, total, squares, mean, misfit)
         shift = seen * (mean - prior.mu0)
         # The formulas in sums of squared deviations: with 20,000 gaps the raw sums would lose digits.
         denominator = variances + seen * prior.tau2
         ln_l = seen * np.log(2 * np.pi * variances) + np.log1p(seen * (prior.tau2 / variances))
-        ln_l += scatter / variances
+        ln_l += misfit
         ln_l += shift * (mean - prior.mu0) / denominator
         ln_l *= -0.5
         ln_l += _ln_weights(prior)
@@ -86,6 +90,8 @@ class Rhythm:
         self.spread: Floats = np.sqrt(prior.tau2 * variances / denominator + variances + unsure * unsure)
         self.odds: Floats = prior.a / (prior.b + count)
         self._mixture = Mixture(self.pi, self.location, self.spread)
+        if prior.skip:
+            self._mixture = with_skips(self._mixture, prior.skip, prior.sigmas)
         self._bends = Bends(bend_of(prior.bend_first), bend_of(prior.bend), count == 0)
 
     def __len__(self) -> int:
@@ -111,7 +117,7 @@ class Rhythm:
             rows.take(kept, axis=1) for rows in (self.pi, self.location, self.spread)
         )
         part.odds = self.odds.take(kept)
-        part._mixture, part._bends = Mixture(part.pi, part.location, part.spread), self._bends.take(kept)
+        part._mixture, part._bends = self._mixture.take(kept), self._bends.take(kept)
         return part
 
     def p_alive(self, age_days: ArrayLike) -> Floats:
@@ -219,6 +225,18 @@ def _seen(prior: TimingPrior, count: Floats) -> Floats:
 def _ln_weights(prior: TimingPrior) -> Floats:
     """Log of the classes' shares, (5, 1); a share of 0 gives a number that no evidence outweighs."""
     return np.array([math.log(weight) if weight > 0 else -1e300 for weight in prior.weights])[:, None]
+
+
+def _of_usual_gaps(
+    prior: TimingPrior, x: Floats, s1: Floats, s2: Floats, mean: Floats, misfit: Floats
+) -> tuple[Floats, Floats]:
+    """Mean log gap and misfit of the scatter, (5, n): as they are, but without skips in the classes that may."""
+    guess = LeftOut(x, s1, s2, prior.sigmas).likeliest(prior.mu0, prior.tau2, prior.skip)
+    some = len(guess.s1)
+    of_all = np.repeat(mean[None], len(misfit), axis=0)
+    of_all[:some] = np.clip(guess.s1 / np.maximum(x, 1.0), -_LN_FAR, _LN_FAR)
+    misfit[:some] = -2.0 * guess.ln_l
+    return of_all, misfit
 
 
 def _days(ln_weeks: Floats) -> Floats:

@@ -62,18 +62,23 @@ class TimingPrior(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     """Orders seen for each one that the model expects in a week, on the average; 0: the clock is not followed."""
     unsure: float = 0.0
     """Standard deviation that triggers add to the log gap, for paces of the clock that are not known yet."""
+    skip: float = 0.0
+    """Of regular customers: gaps of two usual ones for each usual one, and of three for each of two; see agents.skips.
+
+    With it every gap counts alike, so omega is 0."""
 
     def __post_init__(self) -> None:
         _location("mu0", self.mu0, 20)
         _positive("tau2", self.tau2, most=100)
         _positive("a", self.a)
         _positive("b", self.b)
-        if not all(0 <= weight <= 1 for weight in self.weights):
-            raise ParametersError("weights must lie between 0 and 1")
-        if not abs(math.fsum(self.weights) - 1) <= 1e-6:
-            raise ParametersError(f"weights add up to {math.fsum(self.weights):.9g}; they must add up to 1")
+        self._check_classes()
         if not 0 <= self.omega <= 1:
             raise ParametersError(f"omega is {self.omega:g}; it must lie between 0 and 1")
+        if not 0 <= self.skip <= 0.5:
+            raise ParametersError(f"skip is {self.skip:g}; it must lie between 0 and 0.5")
+        if self.skip and self.omega:
+            raise ParametersError(f"skip is {self.skip:g} and omega {self.omega:g}; one of them must be 0")
         for value in self.shift:
             _location("shift", value, 5)
         if not 0 <= self.level <= 20:
@@ -82,6 +87,12 @@ class TimingPrior(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
             raise ParametersError(f"unsure is {self.unsure:g}; it must lie between 0 and 3")
         for value in (*self.bend, *self.bend_first):
             _location("bend", value, 3)
+
+    def _check_classes(self) -> None:
+        if not all(0 <= weight <= 1 for weight in self.weights):
+            raise ParametersError("weights must lie between 0 and 1")
+        if not abs(math.fsum(self.weights) - 1) <= 1e-6:
+            raise ParametersError(f"weights add up to {math.fsum(self.weights):.9g}; they must add up to 1")
         if not all(0.01 <= low < high <= 5 for low, high in pairwise((*self.sigmas, 5.0))):
             raise ParametersError("sigmas must lie between 0.01 and 5, each larger than the one before it")
 

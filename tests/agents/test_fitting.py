@@ -130,6 +130,44 @@ def test_a_shop_of_two_populations_tells_them_apart_by_their_orders() -> None:
         assert known.window(0.9)[0] < 2 * gap
 
 
+def test_one_giant_customer_is_not_the_shop() -> None:
+    """A robot that orders every hour, beside a hundred times fewer orders of everybody else."""
+    rng = np.random.default_rng(1)
+    usual = [np.maximum(rng.normal(30, 8, size), 3).tolist() for size in rng.integers(1, 6, 300)]
+    found = fit(clockwork([*usual, [1 / 24] * 9000]), BEGIN + 400 * DAY).parameters
+    half, most = windows(found, 0.5, 0.9)
+    assert half == pytest.approx(30, rel=0.25)
+    assert most < 120
+
+
+def test_ten_years_of_silence_in_between() -> None:
+    rng = np.random.default_rng(1)
+    gaps = [[20.0, 20.0 + age, 3650.0, 25.0, 20.0] for age in rng.uniform(0, 10, 400).tolist()]
+    found = fit(clockwork(gaps), BEGIN + 3800 * DAY).parameters
+    half, most = windows(found, 0.5, 0.9)
+    assert 15 < half < 60
+    assert most < 20 * 365
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.01])
+def test_subscribers_who_never_skip(jitter: float) -> None:
+    rng = np.random.default_rng(1)
+    months = (30 * rng.normal(1, jitter, (300, 12))).tolist()
+    timing = fit(clockwork(months), BEGIN + 365 * DAY).parameters.timing
+    assert timing.skip == 0
+    known = Rhythm(timing, [6], [6 * np.log(30 / 7)], [6 * np.log(30 / 7) ** 2])
+    assert known.window(0.9)[0] < 33
+
+
+def test_gaps_of_one_month_and_of_two_and_nothing_between() -> None:
+    """As many long ones as short ones: skipping or not, windows lie where gaps do."""
+    rng = np.random.default_rng(1)
+    found = fit(clockwork(rng.choice([30.0, 60.0], (300, 12)).tolist()), BEGIN + 730 * DAY).parameters
+    half, most = windows(found, 0.5, 0.9)
+    assert 25 < half < 65
+    assert most < 100
+
+
 def test_it_does_not_look_ahead() -> None:
     orders, end = invented(TRUTH, BASKET, customers=50, days=100)
     with pytest.raises(ValueError, match="lies after"):

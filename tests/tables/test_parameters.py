@@ -77,6 +77,8 @@ Change = Callable[[dict[str, Any]], object]
         (lambda d: d["timing"].update(weights=[0.5, 0.5]), "weights"),
         (lambda d: d["timing"].update(weights=[0.2, 0.2, 0.2, 0.2, 0.21]), "weights add up to 1.01"),
         (lambda d: d["timing"].update(weights=[1.2, -0.2, 0, 0, 0]), "weights must lie between 0 and 1"),
+        (lambda d: d["timing"].update(skip=0.6), "skip is 0.6"),
+        (lambda d: d["timing"].update(skip=0.1, omega=0.2), "one of them must be 0"),
         (lambda d: d["basket"].update(k0=0), "k0"),
         (lambda d: d["basket"].update(a0=None), "a0"),
         (lambda d: d["basket"].pop("b0"), "b0"),

@@ -8,6 +8,7 @@ from agents.core import Core
 from agents.decisions import Cancellation, Decision
 from agents.rules import Rules
 from streams.flow.decode import RejectedError, decoder
+from streams.livepath import LivePath, Renewal
 from streams.logs import LogLine, Rejected
 from tables.customer import NEVER
 from tables.events import SOURCES, TimeMark
@@ -42,16 +43,25 @@ class Tally:
 
 
 def backtest(
-    lines: Iterable[LogLine], rules: Rules, parameters: Parameters, *, wall: int, emit: Callable[[Decision], None]
+    lines: Iterable[LogLine],
+    rules: Rules,
+    parameters: Parameters,
+    *,
+    wall: int,
+    emit: Callable[[Decision], None],
+    renewed: Callable[[Renewal], None] | None = None,
 ) -> Tally:
     """Run the pure core over a log's merged lines; `emit` gets every decision, in order.
 
-    `wall` (epoch ms): events more than an hour beyond it are refused, as in the worker.
+    `wall` (epoch ms): events more than an hour beyond it are refused, as in the worker. With `renewed`, which gets what
+    each week's end came to, parameters are learned on the way, as live workers do it; else they stay.
     """
     core, tally = Core(rules, parameters), Tally()
     decoders = {source: decoder(source) for source in SOURCES}
     indices = {source: index for index, source in enumerate(SOURCES)}
     reached, live_from = 0, NEVER
+    path = None if renewed is None else LivePath(core, parameters, renewed)
+    learns_at = NEVER if path is None else 0
 
     def settle() -> None:
         settled = core.settle()
@@ -70,6 +80,12 @@ def backtest(
             continue
         if not event.backfill:
             live_from = min(live_from, line.effective)
+        while path is not None and line.effective >= learns_at:
+            if learns_at:
+                core.advance(learns_at, _NO_LIMIT, live_from=live_from)
+                settle()
+                path.learn(learns_at)
+            learns_at = path.next_after(learns_at or line.effective)
         if core.next_due < line.effective:
             core.advance(line.effective, _NO_LIMIT, live_from=live_from)
         core.emitter.now = reached = line.effective

@@ -56,20 +56,11 @@ def backtest(
     `wall` (epoch ms): events more than an hour beyond it are refused, as in the worker. With `renewed`, which gets what
     each week's end came to, parameters are learned on the way, as live workers do it; else they stay.
     """
-    core, tally = Core(rules, parameters), Tally()
+    run = _Run(Core(rules, parameters), emit)
     decoders = {source: decoder(source) for source in SOURCES}
     indices = {source: index for index, source in enumerate(SOURCES)}
-    reached, live_from = 0, NEVER
-    path = None if renewed is None else LivePath(core, parameters, renewed)
-    learns_at = NEVER if path is None else 0
-
-    def settle() -> None:
-        settled = core.settle()
-        for decision in settled.decisions:
-            tally.count(decision)
-            emit(decision)
-        core.adopt()
-
+    path = None if renewed is None else LivePath(run.core, parameters, renewed)
+    core, tally = run.core, run.tally
     for number, line in enumerate(lines):
         try:
             event, at = decoders[line.source](line.key, line.value, wall)
@@ -79,22 +70,45 @@ def backtest(
         if isinstance(event, TimeMark):
             continue
         if not event.backfill:
-            live_from = min(live_from, line.effective)
-        while path is not None and line.effective >= learns_at:
-            if learns_at:
-                core.advance(learns_at, _NO_LIMIT, live_from=live_from)
-                settle()
-                path.learn(learns_at)
-            learns_at = path.next_after(learns_at or line.effective)
-        if core.next_due < line.effective:
-            core.advance(line.effective, _NO_LIMIT, live_from=live_from)
-        core.emitter.now = reached = line.effective
+            run.live_from = min(run.live_from, line.effective)
+        if path is not None:
+            path.follow(line.effective, run.reach)
+        run.advance(line.effective)
+        core.emitter.now = run.reached = line.effective
         core.take(indices[line.source], number, line.key, event, at)
         tally.events += 1
         tally.sources[line.source] += 1
         if not tally.events % BATCH:
-            settle()
-    core.advance(reached + 1, _NO_LIMIT, live_from=live_from)
-    settle()
+            run.settle()
+    run.reach(run.reached + 1)
     tally.customers = len(core.states)
     return tally
+
+
+@dataclass(slots=True)
+class _Run:
+    """A core on its way through a log."""
+
+    core: Core
+    emit: Callable[[Decision], None]
+    tally: Tally = field(default_factory=Tally)
+    reached: int = 0
+    live_from: int = NEVER
+
+    def advance(self, until: int) -> None:
+        """Fire what is due before it."""
+        if self.core.next_due < until:
+            self.core.advance(until, _NO_LIMIT, live_from=self.live_from)
+
+    def reach(self, until: int) -> None:
+        """The same, and end the batch."""
+        self.advance(until)
+        self.settle()
+
+    def settle(self) -> None:
+        """End the batch."""
+        settled = self.core.settle()
+        for decision in settled.decisions:
+            self.tally.count(decision)
+            self.emit(decision)
+        self.core.adopt()

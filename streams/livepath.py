@@ -31,12 +31,18 @@ class LivePath:
     """Those in force."""
     renewed: Callable[[Renewal], None]
 
-    def next_after(self, at: int) -> int:
-        """When there is something to learn next."""
-        return week_end(self.parameters, at)
+    next_at: int = 0
+    """When there is something to learn next, epoch ms; 0: not known before the first event."""
 
-    def learn(self, at: int) -> None:
-        """Between batches, when all that was due before `at` (epoch ms) has fired."""
+    def follow(self, until: int, reach: Callable[[int], None]) -> None:
+        """Learn at each week's end up to `until` (epoch ms); `reach` takes the core there, and ends its batch."""
+        while until >= self.next_at:
+            if self.next_at:
+                reach(self.next_at)
+                self._learn(self.next_at)
+            self.next_at = week_end(self.parameters, self.next_at or until)
+
+    def _learn(self, at: int) -> None:
         self.core.emitter.now = at
         found = renew(take_sample(self.core.states, at, PARTITIONS * MOST), self.parameters, at)
         if found.parameters is not None:

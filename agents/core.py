@@ -6,6 +6,7 @@ Nothing here reads a clock, a file or a socket. Who drives it sets `now`, calls 
 `advance` when time passes, and makes `settle`'s changes durable before `adopt`.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 from xxhash import xxh3_64_digest
@@ -20,6 +21,8 @@ from agents.notices import Notices
 from agents.replenish import Replenish
 from agents.repurchase import Repurchase
 from agents.rules import Rules
+from agents.sales import Sales
+from agents.sweep import Sweep
 from tables.clock import Clock
 from tables.customer import NEVER, Customer, seen_before
 from tables.events import CARTS, SOURCES, AnyEvent, CustomerErased, OrderCompleted
@@ -46,9 +49,16 @@ class Settled:
     """Who was erased or forgotten, come back since or not; and how many of `decisions` were made before that."""
 
 
+_PARAMETERS = 0xFFF
+
+
 def plan_fingerprint(rules: Rules, parameters: Parameters) -> int:
-    """32 bits over all that due times depend on; a state planned under another value is planned anew."""
-    return rules.fingerprint ^ int(parameters.fingerprint[:8], 16)
+    """32 bits over all that due times depend on; a state planned under another value is planned anew.
+
+    The low 12 are of the parameters, and never 0: by rules of the same upper bits, 0 stands for parameters of which no
+    more is known than that they may be others.
+    """
+    return rules.fingerprint & ~_PARAMETERS | int(parameters.fingerprint, 16) % _PARAMETERS + 1
 
 
 _CARTS = SOURCES.index(CARTS)
@@ -77,26 +87,37 @@ class Core:
         """Customers that their timers have opened in this batch."""
         self._reached = 0
         """What was due before it has fired, epoch ms."""
-        self._repurchase = Repurchase(rules, parameters, self.emitter)
+        self._rules = rules
+        self._planned = self.states.plan
+        """The fingerprint of rules and parameters in force."""
+        self._sweep: Sweep | None = None
         self._carts = Carts(rules, self.emitter)
-        self._replenish = Replenish(rules, parameters, self.emitter)
-        baskets = Baskets(rules, parameters.basket, self.emitter)
         self.notices = Notices()
-        clock = Clock(parameters.clock)
         self.calibration = Calibration(parameters) if calibrate else None
+        self.counts: Counter[str] = Counter()
+        """Events that were not applied, by why: duplicate, repeated, ignored."""
+        self.sales = Sales()
+        self._use(parameters)
+
+    def _use(self, parameters: Parameters) -> None:
+        """Make all that decides by parameters."""
+        rules, emitter = self._rules, self.emitter
+        self._repurchase = Repurchase(rules, parameters, emitter)
+        self._replenish = Replenish(rules, parameters, emitter)
+        baskets = Baskets(rules, parameters.basket, emitter)
+        if self.calibration is not None:
+            self.calibration.go_by(parameters)
         handlers = Handlers(
             self._repurchase,
             self._carts,
             baskets,
             self._replenish,
-            self.emitter,
+            emitter,
             self.notices,
-            clock,
+            Clock(parameters.clock),
             calibration=self.calibration,
         )
-        self.counts = handlers.counts
-        """Events that were not applied, by why: duplicate, repeated, ignored."""
-        self.sales = handlers.sales
+        handlers.counts, handlers.sales = self.counts, self.sales
         self._handlers, self._wake = handlers.by_type, handlers.wake
 
     @property
@@ -173,6 +194,8 @@ class Core:
             popped = states.pop(min(until, repurchase.plan_by))
             if popped is not None:
                 self._wake_up(*popped, live_from)
+            elif self._sweep is not None and self._sweep.next_at <= repurchase.plan_by < until:
+                self._take_turn(self._sweep)
             elif repurchase.plan_by < until:
                 self._plan()
         self._reached = until
@@ -182,6 +205,8 @@ class Core:
         """End a batch: plan who ordered, complete the sentences, pack what has changed."""
         self._plan()
         self._repurchase.finish()
+        if self._sweep is not None:
+            self._sweep.place()
         self._woken = 0
         lateness, self._lateness = self._lateness, []
         erased, self._erased = self._erased, {}
@@ -195,24 +220,40 @@ class Core:
         """The batch is durable."""
         self.states.adopt()
 
+    def adopt_parameters(self, parameters: Parameters) -> None:
+        """Decide by other parameters from here on; what was taken so far is decided by those of before.
+
+        Whoever waits for a timer is planned anew: in turn, see `agents.sweep`, or when it would go off. What was told
+        of a gap stays told; who is due by now is so from its turn on, and not stale.
+        """
+        self._plan()
+        self._repurchase.finish()
+        self._use(parameters)
+        states, plan = self.states, plan_fingerprint(self._rules, parameters)
+        if self._sweep is None and plan == self._planned:
+            return
+        self._planned = plan
+        states.plan = plan & ~_PARAMETERS  # what is closed for another reason may be planned by either
+        self._sweep = Sweep(states, self.emitter.now)
+        self._end_turn()
+
     # -- timers
 
     def _wake_up(self, due: int, key: bytes, customer: Customer, live_from: int) -> None:
         if due == 0:  # planned by other rules or parameters
             self._woken += 1
-            customer.wake = NEVER
             if forget_at(customer) == 0:
                 self._drop(key, customer)
                 return
-            if customer.orders is not None:
-                self._repurchase.replan(key, customer, customer.orders)
-            self._replenish.replan(customer)
-            self.states.arm(key, customer, self._next_look(customer))
-            self._close(key, customer)
+            self._plan_anew(key, customer, self.emitter.now if self._same_rules(key) else 0)
             return
         wake = self._next_look(customer)
         if wake > due:
             self.states.put_off(key, customer, wake)
+            return
+        if self._sweep is not None and self._absent_by_others(key, customer, due):
+            self._woken += 1
+            self._plan_anew(key, customer, due)
             return
         self._woken += 1
         self._lateness.append(self.emitter.now - due)
@@ -230,6 +271,54 @@ class Core:
         self.states.arm(key, customer, self._next_look(customer))
         self._close(key, customer)
 
+    def _plan_anew(self, key: bytes, customer: Customer, now: int) -> None:
+        """Of a customer whose timer was taken out: set it anew. `now`: see `Repurchase.replan`."""
+        customer.wake = NEVER
+        if customer.orders is not None:
+            self._repurchase.replan(key, customer, customer.orders, now)
+        self._replenish.replan(customer)
+        self._close_planned(key, customer)
+
+    def _close_planned(self, key: bytes, customer: Customer) -> None:
+        """Arm and close a customer who is planned by the parameters in force, or about to be."""
+        states, otherwise = self.states, self.states.plan
+        states.arm(key, customer, self._next_look(customer))
+        states.plan = self._planned
+        self._close(key, customer)
+        states.plan = otherwise
+
+    def _same_rules(self, key: bytes) -> bool:
+        """Whether a state was planned by these rules, if by other parameters."""
+        return (self.states.plan_of(key) ^ self._planned) & ~_PARAMETERS == 0
+
+    def _absent_by_others(self, key: bytes, customer: Customer, due: int) -> bool:
+        """Whether the customer's absence is due by parameters of before."""
+        orders = customer.orders
+        return orders is not None and self._repurchase.wake(orders) <= due and self._awaits_turn(key)
+
+    def _awaits_turn(self, key: bytes) -> bool:
+        return key not in self._repurchase.unplanned and self.states.plan_of(key) != self._planned
+
+    def _take_turn(self, sweep: Sweep) -> None:
+        """Plan anew whose turn it is."""
+        states, repurchase, now = self.states, self._repurchase, sweep.next_at
+        for key in sweep.take():
+            if self._awaits_turn(key):
+                customer = states.open(key)
+                self._woken += 1
+                if customer.orders is not None:
+                    repurchase.replan(key, customer, customer.orders, now)
+                    self._replenish.replan(customer)
+                    self._close_planned(key, customer)
+        self._plan()
+
+    def _end_turn(self) -> None:
+        """Wait for the next turn, if there is one."""
+        if self._sweep is not None:
+            self._repurchase.plan_by = self._sweep.next_at
+            if self._repurchase.plan_by == NEVER:
+                self._sweep, self.states.plan = None, self._planned
+
     @staticmethod
     def _before(wake: int, source: int, customer: Customer, at: int) -> int:
         """`wake`, or when something is to be forgotten before it, after an event at `at`."""
@@ -242,14 +331,18 @@ class Core:
         return min(self._wake(customer), forget_at(customer))
 
     def _plan(self) -> None:
+        states, otherwise = self.states, self.states.plan
+        states.plan = self._planned
         for key, customer, due in self._repurchase.plan():
             near = customer.orders is None or due <= customer.orders.last_at + BROWSING
             wake = due if near else min(due, forget_at(customer))
-            self.states.arm(key, customer, wake)
+            states.arm(key, customer, wake)
             durable = min(wake, self._carts.wake(customer))
             if customer.products and customer.products[0] != IDLE:
                 durable = min(durable, self._replenish.wake(customer))
-            self.states.close(key, customer, durable)
+            states.close(key, customer, durable)
+        states.plan = otherwise
+        self._end_turn()
 
     def _erase(self, key: bytes, customer: Customer, event: CustomerErased) -> None:
         cause = {"type": "customer.erased", "event_id": event.event_id}

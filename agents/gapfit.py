@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from agents.gaplikelihood import OMEGA, SKIP, GapLikelihood, Sample
 from agents.histories import Floats, Occasions
 from agents.timingfit import BOUNDS, held
-from agents.timinglikelihood import FREE, bound, free
+from agents.timinglikelihood import FREE, NOBODY, Snapshot, bound, free, ln_likelihood
 from tables.clock import Clock
 from tables.orders import WEEK
 from tables.parameters import KNOTS, SIGMAS, TimingPrior
@@ -62,16 +62,22 @@ def some_of(occasions: Occasions, most: int = MOST) -> Occasions:
     return occasions if every <= 1 else occasions.take(occasions.customer % every == 0)
 
 
-def fit_gaps(sample: Sample, start: TimingPrior, hold: float = _SHIFT) -> tuple[TimingPrior, float]:
-    """The likeliest rhythm and its ln likelihood, from a start nearby; `hold`: of each knot of the shift towards 0."""
-    found, value = _fit(sample, start, start.sigmas, hold)
+def fit_gaps(
+    sample: Sample, start: TimingPrior, hold: float = _SHIFT, before: Snapshot = NOBODY
+) -> tuple[TimingPrior, float]:
+    """The likeliest rhythm and its ln likelihood, from a start nearby; `hold`: of each knot of the shift towards 0.
+
+    `before`: customers' gaps that are in no sample, of which the sums alone are known; memory and shift have no say in
+    them.
+    """
+    found, value = _fit(sample, before, start, start.sigmas, hold)
     if start.sigmas == SIGMAS and found.weights[0] > _REGULAR:
-        finer, better = _fit(sample, found, FINE, hold)
+        finer, better = _fit(sample, before, found, FINE, hold)
         if better > value + _WORTH:
             found, value = finer, better
     regular = found.sigmas == FINE or sum(found.weights[:2]) > _REGULAR
     if regular and not start.skip and _skips(sample, found, hold):
-        return _fit(sample, _skipping(found), FINE, hold)
+        return _fit(sample, before, _skipping(found), FINE, hold)
     return found, value
 
 
@@ -82,10 +88,10 @@ def _skips(sample: Sample, plain: TimingPrior, hold: float) -> bool:
     some, others = (sample.take(number % every == which) for which in (0, every // 2))
     if not len(some.x) or not len(others.x):
         return False
-    skipping, _ = _fit(some, _skipping(plain), FINE, hold)
+    skipping, _ = _fit(some, NOBODY, _skipping(plain), FINE, hold)
     if sum(skipping.weights[:2]) < _REGULAR or skipping.skip > _OFTEN:
         return False
-    without, _ = _fit(some, plain, plain.sigmas, hold)
+    without, _ = _fit(some, NOBODY, plain, plain.sigmas, hold)
     gain, loss = (GapLikelihood(others, found.sigmas)(_theta(found))[0] for found in (skipping, without))
     return gain > loss + _WORTH
 
@@ -103,7 +109,11 @@ def _theta(prior: TimingPrior) -> Floats:
 
 
 def _fit(
-    sample: Sample, start: TimingPrior, sigmas: tuple[float, float, float, float, float], hold: float
+    sample: Sample,
+    before: Snapshot,
+    start: TimingPrior,
+    sigmas: tuple[float, float, float, float, float],
+    hold: float,
 ) -> tuple[TimingPrior, float]:
     likelihood = GapLikelihood(sample, sigmas)
     size = len(sample.x)
@@ -111,6 +121,9 @@ def _fit(
     def descent(theta: Floats) -> tuple[float, Floats]:
         value, gradient = likelihood(theta)
         more, slope = held(theta[:FREE])
+        if before.x.size:
+            earlier, uphill = ln_likelihood(theta[:FREE], before, sigmas)
+            more, slope = more + earlier, slope + uphill
         shift = theta[OMEGA + 1 : SKIP]
         gradient[:FREE] += slope
         gradient[OMEGA + 1 : SKIP] -= shift / hold**2

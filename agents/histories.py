@@ -88,7 +88,7 @@ class Occasions(Columns):
 
 
 @dataclass(frozen=True, slots=True)
-class Sold(_Columns):
+class Sold(Columns):
     """One element per product of an order, by customer, then by time of the order."""
 
     customer: Ints

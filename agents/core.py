@@ -6,6 +6,7 @@ Nothing here reads a clock, a file or a socket. Who drives it sets `now`, calls 
 `advance` when time passes, and makes `settle`'s changes durable before `adopt`.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 from xxhash import xxh3_64_digest
@@ -18,6 +19,7 @@ from agents.handlers import Handlers
 from agents.notices import Notices
 from agents.repurchase import Repurchase
 from agents.rules import Rules
+from agents.sales import Sales
 from tables.clock import Clock
 from tables.customer import NEVER, Customer, seen_before
 from tables.events import CARTS, SOURCES, AnyEvent, CustomerErased, OrderCompleted
@@ -70,15 +72,21 @@ class Core:
         self._lateness: list[int] = []
         self._woken = 0
         """Customers that their timers have opened in this batch."""
-        self._repurchase = Repurchase(rules, parameters, self.emitter)
+        self._rules = rules
         self._carts = Carts(rules, self.emitter)
-        baskets = Baskets(rules, parameters.basket, self.emitter)
         self.notices = Notices()
-        clock = Clock(parameters.clock)
-        handlers = Handlers(self._repurchase, self._carts, baskets, self.emitter, self.notices, clock)
-        self.counts = handlers.counts
+        self.counts: Counter[str] = Counter()
         """Events that were not applied, by why: duplicate, repeated, ignored."""
-        self.sales = handlers.sales
+        self.sales = Sales()
+        self._use(parameters)
+
+    def _use(self, parameters: Parameters) -> None:
+        """Make all that decides by parameters."""
+        rules, emitter = self._rules, self.emitter
+        self._repurchase = Repurchase(rules, parameters, emitter)
+        baskets = Baskets(rules, parameters.basket, emitter)
+        handlers = Handlers(self._repurchase, self._carts, baskets, emitter, self.notices, Clock(parameters.clock))
+        handlers.counts, handlers.sales = self.counts, self.sales
         self._handlers, self._wake = handlers.by_type, handlers.wake
 
     @property
@@ -166,6 +174,12 @@ class Core:
     def adopt(self) -> None:
         """The batch is durable."""
         self.states.adopt()
+
+    def adopt_parameters(self, parameters: Parameters) -> None:
+        """Decide by other parameters from here on. Between batches: after `adopt`, before the next `take`."""
+        self._use(parameters)
+        self.states.plan = plan_fingerprint(self._rules, parameters)
+        self.states.ready()
 
     # -- timers
 

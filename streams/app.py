@@ -1,4 +1,4 @@
-"""Puts the worker together: settings, rules and what is learnt become a Faust app with its transport, table and agent."""
+"""Puts the worker together: a Faust app with its transport, table and agent."""
 
 from collections.abc import Callable, Mapping
 from functools import cache, partial

@@ -66,6 +66,7 @@ async def _serve(settings: Settings, rules: Rules, parameters: Parameters, stop:
             thread = _learning(settings, parameters, cluster, metrics)
             known = Fixed(parameters) if thread is None else await stop.unless(stack.enter_context(thread).known())
             if known is not None:
+                status.parameters = lambda: known.parameters.version
                 views = stack.enter_context(_views(settings, rules, known, metrics))
                 ending.app = app = _build(settings, rules, cluster, metrics, status, ending, views, known)
                 take_care_of_memory()

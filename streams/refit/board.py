@@ -1,7 +1,5 @@
 """What the topic of parameters holds, as far as it was read. Pure."""
 
-from collections.abc import Iterable
-
 from streams.refit.records import PARAMETERS, SAMPLE, TRIED, Published, RecordError, SampleOf, Tried, published
 from streams.refit.records import sample_of as samples_codec
 from streams.refit.records import tried as tried_codec
@@ -75,17 +73,16 @@ class Board:
         return next((one for one in self.former() if one.content.version == version), None)
 
     def round_of(self, partitions: int) -> tuple[int, list[SampleOf]]:
-        """The newest round that any partition number has a sample of, and those samples, by partition number.
+        """The newest round of which any partition number has a sample, and all samples, by partition number.
 
-        Samples of another number of partitions are left out: their customers may have moved since. (0, []): none.
+        Those of another number of partitions are left out: their customers may have moved since. (0, []): none.
         """
-        known = {n: one for n, one in sorted(self.samples.items()) if n < partitions and one.partitions == partitions}
-        until = max((one.until for one in known.values()), default=0)
-        return until, [one for one in known.values() if one.until == until]
+        known = [
+            one for n, one in sorted(self.samples.copy().items()) if n < partitions and one.partitions == partitions
+        ]
+        return max((one.until for one in known), default=0), known
 
     def sampled(self, number: int, partitions: int) -> int:
         """The round of a partition number's sample; 0: there is none."""
         found = self.samples.get(number)
         return found.until if found is not None and found.partitions == partitions else 0
-
-

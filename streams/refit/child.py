@@ -12,6 +12,8 @@ import threading
 import msgspec
 from msgspec import Raw, Struct
 
+from streams.refit.records import Score
+
 MEMORY_BYTES = 3 << 30
 """Of address space: numpy, scipy and CUSTOMERS of a sample take a third of it."""
 
@@ -32,8 +34,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     parameters: Raw | None
     """JSON; None: those in force stay."""
     why: str
-    before: float | None = None
-    after: float | None = None
+    before: Score | None = None
+    after: Score | None = None
 
 
 encode_task = msgspec.msgpack.Encoder().encode

@@ -57,7 +57,7 @@ class Gatherer:
         if core.parameters is not parameters:
             core.adopt_parameters(parameters)
         if self._partitions:
-            self._sample(number, core)
+            self._sample(number, core, pipeline.merge.reached)
 
     def end(self, number: int) -> None:
         """It is somebody else's now, or nobody's."""
@@ -65,10 +65,10 @@ class Gatherer:
         self._taking.pop(number, None)
         self._taken.pop(number, None)
 
-    def _sample(self, number: int, core: Core) -> None:
+    def _sample(self, number: int, core: Core, reached: int) -> None:
         taking = self._taking.get(number)
         if taking is None or taking.core is not core:  # another core: it was read back, after an error
-            until = round_at(core.emitter.now)
+            until = round_at(reached)  # so that nothing of before it is missing
             known = self._taken.get(number) or self._board.sampled(number, self._partitions)
             if until <= known:
                 return

@@ -77,15 +77,15 @@ class Leader:
             await asyncio.wait((fitting,))
 
     def _begin(self, board: Board) -> None:
-        until, samples = board.round_of(self._partitions)
+        until, _ = board.round_of(self._partitions)
         if until != self._round:
             self._round, self._round_since = until, self._clock()
         waited = self._clock() - self._round_since > PATIENCE
         found = due(board, self._partitions, self._every, waited=waited)
         if found is None:
             return
-        if len(samples) < self._partitions:
-            log.warning("parameters: fitted without %d partitions, of which no worker tells", self._partitions - len(samples))
+        if (missing := self._partitions - len(found.samples)) > 0:
+            log.warning("parameters: fitted without %d partitions, of which no worker tells", missing)
         self._serial = board.next_serial
         self._fitting = asyncio.ensure_future(self._fit(found, board.parameters or self._start))
 
@@ -101,12 +101,12 @@ class Leader:
             answer = await self._refit(task)
         except Exception as exc:  # noqa: BLE001 - whatever it is, triggers go on, and so does the next round
             why = str(exc) if isinstance(exc, RefitFailedError) else repr(exc)
-            log.error("parameters: a refit failed: %s; those of now stay, the next round tries again", why)
+            log.warning("parameters: a refit failed: %s; those of now stay, the next round tries again", why)
             return found, "failed", Answer(parameters=None, why=why)
         finally:
             self.metrics.seconds.observe(self._clock() - began)
         if answer.parameters is None:
-            log.info("parameters: those of now stay: %s", answer.why)
+            log.info("parameters: fitted anew, and nothing is adopted: %s", answer.why)
         return found, "kept" if answer.parameters is None else "adopted", answer
 
     async def _finish(self, board: Board, found: Due, outcome: Outcome, answer: Answer, write: Write) -> None:

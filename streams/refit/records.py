@@ -1,8 +1,8 @@
 """The records of the topic of parameters. One module owns their format.
 
-One partition, compacted. Keys: `sample/N`, what refits need of partition number N, as of the last round; `parameters/N`,
-what was published, in one of SLOTS places by turns, so that former ones are kept; `tried`, how the last refit ended.
-The one that was published last is in force: all who read see the same order.
+One partition, compacted. Keys: `sample/N`, what refits need of partition number N, as of its last round;
+`parameters/N`, what was published, in one of SLOTS places by turns, so that former ones are kept; `tried`, how the last
+refit ended. What was published last is in force: all who read see the same order.
 """
 
 from types import ModuleType
@@ -21,12 +21,22 @@ MAX_BYTES = 900_000
 """No record is larger: topics take a mebibyte when nobody has said anything else."""
 
 Way = Literal["refit", "clock", "hand"]
-"""How parameters came about: a whole fit; the population's clock extended by the weeks that are over; published by hand."""
+"""How they came about: a whole fit; the population's clock extended by the weeks that are over; by a command."""
 Outcome = Literal["adopted", "kept", "failed"]
 
 
 class RecordError(ValueError):
     """A record that is not ours, or of a newer version: leave it alone. One line says why."""
+
+
+class Score(Struct, frozen=True):
+    """What held-back customers say of parameters (agents.refit.Scores)."""
+
+    gaps: int
+    ln_likelihood: float
+    """Per gap."""
+    coverage: tuple[float, float, float] | None = None
+    """Shares of gaps inside their windows of 50, 80 and 90 %."""
 
 
 class Published(Struct, frozen=True, kw_only=True):
@@ -45,9 +55,9 @@ class Published(Struct, frozen=True, kw_only=True):
     until: int = 0
     """What was known then went into them, epoch ms; 0 of those published by hand."""
     why: str = ""
-    before: float | None = None
-    after: float | None = None
-    """Scores on held-back customers, of the parameters before and of these (agents.refit)."""
+    before: Score | None = None
+    after: Score | None = None
+    """Of the parameters before, and of these."""
 
     @property
     def content(self) -> Parameters:
@@ -79,8 +89,8 @@ class Tried(Struct, frozen=True, kw_only=True):
     """... and how many orders there were."""
     failures: int = 0
     """Rounds in a row that have failed."""
-    before: float | None = None
-    after: float | None = None
+    before: Score | None = None
+    after: Score | None = None
 
 
 class SampleOf(Struct, frozen=True, kw_only=True):

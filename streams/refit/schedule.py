@@ -48,13 +48,14 @@ def most_of(partitions: int) -> int:
 def due(board: Board, partitions: int, every: int, *, waited: bool) -> Due | None:
     """What the newest round is good for; None: nothing, or not yet.
 
-    `every`: ms after which everything is fitted anew at the latest. `waited`: long enough for the partition numbers whose
-    samples are missing.
+    `every`: ms after which everything is fitted anew at the latest. `waited`: long enough for the partition numbers
+    whose samples are missing; older ones of theirs will do then, of up to a week before.
     """
     until, samples = board.round_of(partitions)
     tried = board.tried
     if not samples or (tried is not None and tried.until >= until):
         return None
+    samples = [sample for sample in samples if sample.until > until - (WEEK if waited else ROUND)]
     if len(samples) < partitions and not waited:
         return None
     orders = sum(sample.orders for sample in samples)

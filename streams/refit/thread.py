@@ -10,8 +10,8 @@ from time import monotonic
 from aiokafka.errors import KafkaError
 
 from streams.brokers.refusals import refusal
-from streams.delivery.ports import Learning
 from streams.brokers.topics import RefusedError
+from streams.delivery.ports import Learning
 from streams.refit.board import Board
 from streams.refit.gatherer import Gatherer
 from streams.refit.leader import Leader

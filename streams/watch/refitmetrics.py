@@ -1,5 +1,6 @@
 """What workers tell of the population parameters that they go by, and of refits."""
 
+from math import nan
 from time import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -7,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from streams.refit.records import Tried
 
 OUTCOMES = ("adopted", "kept", "failed")
+WINDOWS = ("0.5", "0.8", "0.9")
 _BUCKETS = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
 
 
@@ -29,10 +31,15 @@ class RefitMetrics:
         self.seconds = Histogram(
             "offbeat_refit_seconds", "From the start of a refit to its end", buckets=_BUCKETS, registry=registry
         )
-        self._score = gauge("refit_score", "Of the last refit: on held-back customers, before and after", "of")
+        self._score = gauge("refit_score", "ln likelihood per gap of held-back customers, in the last refit", "of")
+        self._coverage = gauge("refit_coverage", "Share of their gaps inside the windows of this level", "of", "window")
         self._failing = gauge("refit_failing_rounds", "Rounds in a row whose refit has failed")
         for outcome in OUTCOMES:
             self.refits.labels(outcome)
+        for of in ("before", "after"):
+            self._score.labels(of).set(nan)
+            for window in WINDOWS:
+                self._coverage.labels(of, window).set(nan)
         self._version = ""
 
     @property
@@ -57,4 +64,6 @@ class RefitMetrics:
         self._failing.set(last.failures)
         for of, score in (("before", last.before), ("after", last.after)):
             if score is not None:
-                self._score.labels(of).set(score)
+                self._score.labels(of).set(score.ln_likelihood)
+                for window, share in zip(WINDOWS, score.coverage or (), strict=False):
+                    self._coverage.labels(of, window).set(share)

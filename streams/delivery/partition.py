@@ -182,6 +182,7 @@ class Partition:
             self._hear_ends(pipeline)
             while True:
                 began = clock()
+                self._means.learning.prepare(pipeline)
                 outcome = pipeline.work(self._means.clock.now(), self._size.most)
                 if not outcome.empty:
                     worked = clock()

@@ -120,8 +120,11 @@ class Learning(Protocol):
     def parameters(self) -> Parameters:
         """Those in force now."""
 
+    def prepare(self, pipeline: Pipeline, /) -> None:
+        """A batch is about to begin: its core is to go by what is in force."""
+
     def idle(self, number: int, pipeline: Pipeline, /) -> None:
-        """Between two batches: all that `pipeline` holds is durable. Its core adopts what is in force."""
+        """Between two batches: all that `pipeline` holds is durable."""
 
     def end(self, number: int, /) -> None:
         """It is somebody else's now, or nobody's."""
@@ -132,6 +135,8 @@ class Fixed:
 
     def __init__(self, parameters: Parameters) -> None:
         self.parameters = parameters
+
+    def prepare(self, pipeline: Pipeline, /) -> None: ...
 
     def idle(self, number: int, pipeline: Pipeline, /) -> None: ...
 

@@ -49,15 +49,17 @@ class Gatherer:
         """Those in force."""
         return self._board.parameters or self._start
 
+    def prepare(self, pipeline: Pipeline) -> None:
+        """A batch is about to begin: its core is to go by what is in force."""
+        parameters = self._board.parameters or self._start
+        if pipeline.core.parameters is not parameters:
+            pipeline.core.adopt_parameters(parameters)
+
     def idle(self, number: int, pipeline: Pipeline) -> None:
         """Between two batches: all that `pipeline` holds is durable."""
-        core = pipeline.core
         self.held.add(number)
-        parameters = self.parameters
-        if core.parameters is not parameters:
-            core.adopt_parameters(parameters)
         if self._partitions:
-            self._sample(number, core, pipeline.merge.reached)
+            self._sample(number, pipeline.core, pipeline.merge.reached)
 
     def end(self, number: int) -> None:
         """It is somebody else's now, or nobody's."""

@@ -150,11 +150,11 @@ def test_what_is_published_is_adopted_between_batches() -> None:
     run, board = shop(), Board()
     found = gatherer(board)
     assert found.parameters is QUICK
-    found.idle(0, run.pipeline)
+    found.prepare(run.pipeline)
     assert run.pipeline.core.parameters is QUICK
     board.take(published(1).key, records.published.encode(published(1)))
     core = run.pipeline.core
     assert core.parameters is QUICK
-    found.idle(0, run.pipeline)
+    found.prepare(run.pipeline)
     assert (run.pipeline.core, core.parameters) == (core, named("v1"))
     assert core.parameters.timing == BUILTIN.timing

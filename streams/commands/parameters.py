@@ -102,11 +102,14 @@ def _told() -> Iterator[None]:
     """What brokers do, in a line."""
     from aiokafka.errors import KafkaError  # noqa: PLC0415 - it takes its time
 
-    from streams.errors import StopError  # noqa: PLC0415
+    from streams.brokers.topics import BrokerError, RefusedError  # noqa: PLC0415 - as above
+    from streams.errors import StopError  # noqa: PLC0415 - as above
 
     try:
         yield
-    except StopError as error:
+    except RefusedError as error:
+        raise failure(str(error), error.status) from None
+    except (BrokerError, StopError) as error:
         raise click.ClickException(str(error)) from None
     except (KafkaError, OSError) as error:
         raise click.ClickException(f"broken off: {error!r}; see offbeat doctor, then run it again") from None
@@ -114,10 +117,10 @@ def _told() -> Iterator[None]:
 
 def _named(board: "Board", version: str | None) -> "Published":
     found = board.in_force if version is None else board.named(version)
-    if found is None:
-        known = ", ".join(one.content.version for one in board.former()) or "none"
-        raise failure(f"{version or 'nothing'} is not published; there are: {known}", 2)
-    return found
+    if found is not None:
+        return found
+    known = ", ".join(dict.fromkeys(one.content.version for one in board.former()))
+    raise failure(f"{version} is not published; there are: {known}" if known else "nothing is published yet", 2)
 
 
 def _row(one: "Published") -> dict[str, object]:

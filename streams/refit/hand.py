@@ -10,6 +10,7 @@ from time import time
 import msgspec
 from msgspec import Raw
 
+from streams.brokers.topics import look
 from streams.errors import StopError
 from streams.refit.board import Board
 from streams.refit.records import Published, RecordError, published
@@ -22,7 +23,10 @@ SECONDS = 30.0
 
 
 def read_board(settings: Settings) -> Board:
-    """What the topic holds now; records that are not to be read are left out. Raises KafkaError, OSError, StopError."""
+    """What the topic holds now; records that are not to be read are left out.
+
+    Raises BrokerError, StopError, KafkaError, OSError.
+    """
 
     async def read() -> Board:
         board = Board()
@@ -30,6 +34,7 @@ def read_board(settings: Settings) -> Board:
             await _catch_up(topic, board)
         return board
 
+    _must_be_there(settings)
     return asyncio.run(read())
 
 
@@ -51,7 +56,13 @@ def publish(settings: Settings, parameters: Parameters, why: str) -> Published:
             await topic.write(record.key, published.encode(record))
             return record
 
+    _must_be_there(settings)
     return asyncio.run(write())
+
+
+def _must_be_there(settings: Settings) -> None:
+    if settings.published not in look(settings).found:
+        raise StopError(f"topic {settings.published} is missing; run: offbeat topics create")
 
 
 async def _catch_up(topic: Topic, board: Board) -> None:

@@ -10,7 +10,7 @@ from agents.bendfit import fit_bends
 from agents.gapfit import fit_gaps, sample_of, some_of
 from agents.histories import Occasions, Orders, occasions_of
 from agents.pacing import paces
-from tables.clock import CALENDAR, Clock, Pace
+from tables.clock import CALENDAR, Clock, Pace, without_repeats
 from tables.orders import DAY
 from tables.parameters import TimingPrior
 
@@ -93,11 +93,9 @@ def _bent(orders: Orders, found: Timing, end: int) -> Timing:
     clock = Clock(found.clock)
     begin = int(orders.at.min())
     prior = fit_bends(occasions_of(orders, clock), found.prior, clock, (begin + end) // 2, end)
-    return Timing(prior, _changes(found.clock))
+    return Timing(prior, _known(found.clock))
 
 
-def _changes(clock: tuple[Pace, ...]) -> tuple[Pace, ...]:
-    """Without the paces that only repeat the one before them."""
-    return tuple(
-        pace for pace, before in zip(clock, (None, *clock), strict=False) if before is None or pace[1] != before[1]
-    )
+def _known(clock: tuple[Pace, ...]) -> tuple[Pace, ...]:
+    """The clock in few words; its last pace stays, as it says up to when the others are known."""
+    return (*without_repeats(clock[:-1]), *clock[-1:])

@@ -20,6 +20,7 @@ from agents.notices import Notices
 from agents.repurchase import Repurchase
 from agents.rules import Rules
 from agents.sales import Sales
+from agents.sweep import Sweep
 from tables.clock import Clock
 from tables.customer import NEVER, Customer, seen_before
 from tables.events import CARTS, SOURCES, AnyEvent, CustomerErased, OrderCompleted
@@ -45,9 +46,16 @@ class Settled:
     """Who was erased or forgotten, come back since or not; and how many of `decisions` were made before that."""
 
 
+_PARAMETERS = 0xFFF
+
+
 def plan_fingerprint(rules: Rules, parameters: Parameters) -> int:
-    """32 bits over all that due times depend on; a state planned under another value is planned anew."""
-    return rules.fingerprint ^ int(parameters.fingerprint[:8], 16)
+    """32 bits over all that due times depend on; a state planned under another value is planned anew.
+
+    The low 12 are of the parameters, and never 0: by rules of the same upper bits, 0 stands for parameters of which no
+    more is known than that they may be others.
+    """
+    return rules.fingerprint & ~_PARAMETERS | int(parameters.fingerprint, 16) % _PARAMETERS + 1
 
 
 _CARTS = SOURCES.index(CARTS)
@@ -73,6 +81,9 @@ class Core:
         self._woken = 0
         """Customers that their timers have opened in this batch."""
         self._rules = rules
+        self._planned = self.states.plan
+        """The fingerprint of rules and parameters in force."""
+        self._sweep: Sweep | None = None
         self._carts = Carts(rules, self.emitter)
         self.notices = Notices()
         self.counts: Counter[str] = Counter()
@@ -158,6 +169,8 @@ class Core:
             popped = states.pop(min(until, repurchase.plan_by))
             if popped is not None:
                 self._wake_up(*popped, live_from)
+            elif self._sweep is not None and self._sweep.next_at <= repurchase.plan_by < until:
+                self._take_turn(self._sweep)
             elif repurchase.plan_by < until:
                 self._plan()
         return True
@@ -166,6 +179,8 @@ class Core:
         """End a batch: plan who ordered, complete the sentences, pack what has changed."""
         self._plan()
         self._repurchase.finish()
+        if self._sweep is not None:
+            self._sweep.place()
         self._woken = 0
         lateness, self._lateness = self._lateness, []
         erased, self._erased = self._erased, {}
@@ -177,28 +192,39 @@ class Core:
         self.states.adopt()
 
     def adopt_parameters(self, parameters: Parameters) -> None:
-        """Decide by other parameters from here on. Between batches: after `adopt`, before the next `take`."""
+        """Decide by other parameters from here on; what was taken so far is decided by those of before.
+
+        Whoever waits for a timer is planned anew: in turn, see `agents.sweep`, or when it would go off. What was told
+        of a gap stays told; who is due by now is so from its turn on, and not stale.
+        """
+        self._plan()
+        self._repurchase.finish()
         self._use(parameters)
-        self.states.plan = plan_fingerprint(self._rules, parameters)
-        self.states.ready()
+        states, plan = self.states, plan_fingerprint(self._rules, parameters)
+        if self._sweep is None and plan == self._planned:
+            return
+        self._planned = plan
+        states.plan = plan & ~_PARAMETERS  # what is closed for another reason may be planned by either
+        self._sweep = Sweep(states, self.emitter.now)
+        self._end_turn()
 
     # -- timers
 
     def _wake_up(self, due: int, key: bytes, customer: Customer, live_from: int) -> None:
         if due == 0:  # planned by other rules or parameters
             self._woken += 1
-            customer.wake = NEVER
             if forget_at(customer) == 0:
                 self._drop(key, customer)
                 return
-            if customer.orders is not None:
-                self._repurchase.replan(key, customer, customer.orders)
-            self.states.arm(key, customer, self._next_look(customer))
-            self._close(key, customer)
+            self._plan_anew(key, customer, self.emitter.now if self._same_rules(key) else 0)
             return
         wake = self._next_look(customer)
         if wake > due:
             self.states.put_off(key, customer, wake)
+            return
+        if self._sweep is not None and self._absent_by_others(key, customer, due):
+            self._woken += 1
+            self._plan_anew(key, customer, due)
             return
         self._woken += 1
         self._lateness.append(self.emitter.now - due)
@@ -214,6 +240,46 @@ class Core:
         self.states.arm(key, customer, self._next_look(customer))
         self._close(key, customer)
 
+    def _plan_anew(self, key: bytes, customer: Customer, now: int) -> None:
+        """Of a customer whose timer was taken out: set it anew. `now`: see `Repurchase.replan`."""
+        customer.wake = NEVER
+        if customer.orders is not None:
+            self._repurchase.replan(key, customer, customer.orders, now)
+        self.states.arm(key, customer, self._next_look(customer))
+        self._close(key, customer)
+
+    def _same_rules(self, key: bytes) -> bool:
+        """Whether a state was planned by these rules, if by other parameters."""
+        return (self.states.plan_of(key) ^ self._planned) & ~_PARAMETERS == 0
+
+    def _absent_by_others(self, key: bytes, customer: Customer, due: int) -> bool:
+        """Whether the customer's absence is due by parameters of before."""
+        orders = customer.orders
+        return orders is not None and self._repurchase.wake(orders) <= due and self._awaits_turn(key)
+
+    def _awaits_turn(self, key: bytes) -> bool:
+        return key not in self._repurchase.unplanned and self.states.plan_of(key) != self._planned
+
+    def _take_turn(self, sweep: Sweep) -> None:
+        """Plan anew whose turn it is."""
+        states, repurchase, now = self.states, self._repurchase, sweep.next_at
+        for key in sweep.take():
+            if self._awaits_turn(key):
+                customer = states.open(key)
+                self._woken += 1
+                if customer.orders is not None:
+                    repurchase.replan(key, customer, customer.orders, now)
+                    states.arm(key, customer, self._next_look(customer))
+                    self._close(key, customer)
+        self._plan()
+
+    def _end_turn(self) -> None:
+        """Wait for the next turn, if there is one."""
+        if self._sweep is not None:
+            self._repurchase.plan_by = self._sweep.next_at
+            if self._repurchase.plan_by == NEVER:
+                self._sweep, self.states.plan = None, self._planned
+
     @staticmethod
     def _before(wake: int, source: int, customer: Customer, at: int) -> int:
         """`wake`, or when something is to be forgotten before it, after an event at `at`."""
@@ -226,11 +292,15 @@ class Core:
         return min(self._wake(customer), forget_at(customer))
 
     def _plan(self) -> None:
+        states, otherwise = self.states, self.states.plan
+        states.plan = self._planned
         for key, customer, due in self._repurchase.plan():
             near = customer.orders is None or due <= customer.orders.last_at + BROWSING
             wake = due if near else min(due, forget_at(customer))
-            self.states.arm(key, customer, wake)
-            self.states.close(key, customer, min(wake, self._carts.wake(customer)))
+            states.arm(key, customer, wake)
+            states.close(key, customer, min(wake, self._carts.wake(customer)))
+        states.plan = otherwise
+        self._end_turn()
 
     def _erase(self, key: bytes, customer: Customer, event: CustomerErased) -> None:
         cause = {"type": "customer.erased", "event_id": event.event_id}

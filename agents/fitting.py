@@ -46,13 +46,13 @@ def fit(orders: Orders, end: int) -> Fitted:
     if orders.at.max(initial=end) > end:
         raise ValueError(f"an order at {orders.at.max()} lies after {end}")
     seen = snapshot_at(orders, end)
-    timing, notes = _timing(seen)
+    timing, notes = timing_of(seen)
     refined = _refined(orders, timing, end) if not notes else Timing(timing, ())
     if timing is not BUILTIN.timing and end - int(orders.at.min()) < SHORT_DAYS * DAY:
         days = (end - int(orders.at.min())) / DAY
         notes.append(f"timing: only {days:.0f} days of history; longer gaps than that are not known yet")
     basket, told = _basket(orders)
-    found = Parameters("fit", _rounded(refined.prior), basket, refined.clock)
+    found = Parameters("fit", rounded(refined.prior), basket, refined.clock)
     named = msgspec.structs.replace(found, version=f"fit-{found.fingerprint}")
     nothing = timing is BUILTIN.timing and basket is BUILTIN.basket
     return Fitted(BUILTIN if nothing else named, round(seen.customers), round(seen.gaps), [*notes, *told])
@@ -74,7 +74,8 @@ def baskets_of(orders: Orders) -> Baskets:
     return baskets(n.astype(np.float64), mean, ss.astype(np.float64))
 
 
-def _timing(seen: Snapshot) -> tuple[TimingPrior, list[str]]:
+def timing_of(seen: Snapshot) -> tuple[TimingPrior, list[str]]:
+    """The rhythm that a snapshot gives, or as much of the built-in one as must stand in for it, and why."""
     customers, gaps = round(seen.customers), round(seen.gaps)
     if customers < MIN_CUSTOMERS:
         return BUILTIN.timing, [f"timing: the built-in figures; {customers} customers, {MIN_CUSTOMERS} are needed"]
@@ -117,11 +118,16 @@ def _basket(orders: Orders) -> tuple[BasketPrior, list[str]]:
     if customers < MIN_BASKETS:
         why = f"baskets: the built-in figures; {customers} customers with an amount, {MIN_BASKETS} are needed"
         return BUILTIN.basket, [*notes, why]
+    return basket_of(seen), notes
+
+
+def basket_of(seen: Baskets) -> BasketPrior:
+    """The likeliest baskets of one customer or more, to six digits."""
     found = fit_basket(seen)
-    return BasketPrior(*(_short(value) for value in (found.m0, found.k0, found.a0, found.b0))), notes
+    return BasketPrior(*(_short(value) for value in (found.m0, found.k0, found.a0, found.b0)))
 
 
-def _rounded(prior: TimingPrior) -> TimingPrior:
+def rounded(prior: TimingPrior) -> TimingPrior:
     """To six digits, which is more than any shop can tell: the last ones differ from machine to machine."""
     weights = [round(weight, 6) for weight in prior.weights]
     largest = weights.index(max(weights))

@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from agents.gaplikelihood import ALL, OMEGA, GapLikelihood, Sample
 from agents.histories import Floats, Occasions
 from agents.timingfit import BOUNDS, held
-from agents.timinglikelihood import FREE, bound, free
+from agents.timinglikelihood import FREE, NOBODY, Snapshot, bound, free, ln_likelihood
 from tables.clock import Clock
 from tables.orders import WEEK
 from tables.parameters import KNOTS, SIGMAS, TimingPrior
@@ -49,18 +49,28 @@ def some_of(occasions: Occasions, most: int = MOST) -> Occasions:
     return occasions if every <= 1 else occasions.take(occasions.customer % every == 0)
 
 
-def fit_gaps(sample: Sample, start: TimingPrior, hold: float = _SHIFT) -> tuple[TimingPrior, float]:
-    """The likeliest rhythm and its ln likelihood, from a start nearby; `hold`: of each knot of the shift towards 0."""
-    found, value = _fit(sample, start, start.sigmas, hold)
+def fit_gaps(
+    sample: Sample, start: TimingPrior, hold: float = _SHIFT, before: Snapshot = NOBODY
+) -> tuple[TimingPrior, float]:
+    """The likeliest rhythm and its ln likelihood, from a start nearby; `hold`: of each knot of the shift towards 0.
+
+    `before`: customers' gaps that are in no sample, of which the sums alone are known; memory and shift have no say in
+    them.
+    """
+    found, value = _fit(sample, before, start, start.sigmas, hold)
     if start.sigmas == SIGMAS and found.weights[0] > _REGULAR:
-        finer, better = _fit(sample, found, FINE, hold)
+        finer, better = _fit(sample, before, found, FINE, hold)
         if better > value + _WORTH:
             return finer, better
     return found, value
 
 
 def _fit(
-    sample: Sample, start: TimingPrior, sigmas: tuple[float, float, float, float, float], hold: float
+    sample: Sample,
+    before: Snapshot,
+    start: TimingPrior,
+    sigmas: tuple[float, float, float, float, float],
+    hold: float,
 ) -> tuple[TimingPrior, float]:
     likelihood = GapLikelihood(sample, sigmas)
     size = len(sample.x)
@@ -68,6 +78,9 @@ def _fit(
     def descent(theta: Floats) -> tuple[float, Floats]:
         value, gradient = likelihood(theta)
         more, slope = held(theta[:FREE])
+        if before.x.size:
+            earlier, uphill = ln_likelihood(theta[:FREE], before, sigmas)
+            more, slope = more + earlier, slope + uphill
         shift = theta[OMEGA + 1 :]
         gradient[:FREE] += slope
         gradient[OMEGA + 1 :] -= shift / hold**2

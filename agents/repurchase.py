@@ -39,6 +39,8 @@ class Repurchase:
         self._emit = emitter
         self.unplanned: dict[bytes, Customer] = {}
         """Who ordered and waits to be planned."""
+        self._waited: dict[bytes, tuple[int, int, int]] = {}
+        """Of some of them: when the rules of absence were to fire, and when they were planned anew."""
         self._told: list[Told] = []
         self.plan_by = NEVER
         """The event time before which the customers that ordered last must be planned."""
@@ -67,11 +69,18 @@ class Repurchase:
         each = ((RepurchaseDue.NAME, orders.due_at, DUE), (absent, orders.overdue_at, OVERDUE))
         return [(rule, at) for rule, at, told in each if at and not orders.told & told]
 
-    def replan(self, key: bytes, customer: Customer, orders: Orders) -> None:
-        """The rhythm has changed. Who has no gap yet is planned at once, others together, by `plan_by`."""
+    def replan(self, key: bytes, customer: Customer, orders: Orders, now: int = 0) -> None:
+        """The rhythm has changed. Who has no gap yet is planned at once, others together, by `plan_by`.
+
+        `now` (epoch ms), where nothing but parameters has changed: what was to come after it does not come before it.
+        """
+        waited = (orders.due_at, orders.overdue_at, now)
         if orders.occasions == 1 and self._clock.even:
             self._date(orders, self._without_gap)
+            _hold(orders, *waited)
             return
+        if now:
+            self._waited[key] = waited
         orders.due_at = orders.overdue_at = 0
         self.unplanned[key] = customer
         self.plan_by = min(self.plan_by, orders.last_at + DAY)
@@ -90,12 +99,14 @@ class Repurchase:
     def forget(self, key: bytes) -> None:
         """The customer was erased."""
         self.unplanned.pop(key, None)
+        self._waited.pop(key, None)
 
     def plan(self) -> list[tuple[bytes, Customer, int]]:
         """Set the due times of all that wait for it: (key, customer, wake) of each."""
         self.plan_by = NEVER
         waiting = [(key, customer, customer.orders) for key, customer in self.unplanned.items() if customer.orders]
         self.unplanned.clear()
+        waited, self._waited = self._waited, {}
         if not waiting:
             return []
         states = [state_of(orders) for _, _, orders in waiting]
@@ -103,6 +114,8 @@ class Repurchase:
         planned = []
         for (key, customer, orders), dates in zip(waiting, self._plan_of(states, last_at), strict=True):
             self._date(orders, dates)
+            if key in waited:
+                _hold(orders, *waited[key])
             planned.append((key, customer, self.wake(orders)))
         return planned
 
@@ -165,6 +178,14 @@ class Repurchase:
         told, self._told = self._told, []
         if told:
             complete(told, self._prior, self._clock, self._version)
+
+
+def _hold(orders: Orders, due_at: int, overdue_at: int, now: int) -> None:
+    """What was to fire at `now` or after it, and was to have fired before it by new parameters, fires at `now`."""
+    if due_at >= now > orders.due_at > 0:
+        orders.due_at = now
+    if overdue_at >= now > orders.overdue_at > 0:
+        orders.overdue_at = now
 
 
 def _whole(ms: Floats) -> list[int]:

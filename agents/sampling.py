@@ -12,8 +12,9 @@ from tables.orders import REMEMBERED, Orders
 from tables.states import States
 
 MOST = 3500
-"""Customers in a partition's sample, at most; and MOST_ORDERS of their orders: together less than MAX_BYTES."""
-MOST_ORDERS = 24_000
+"""Customers in a partition's sample, at most."""
+ORDERS_EACH = 7
+"""Of their orders so many times as many: together less than MAX_BYTES, whatever they are."""
 STEP = 10_000
 """Customers looked at in a step: about 2 ms."""
 _OPENED = 20
@@ -74,7 +75,7 @@ class Sampler:
             number, key = left[-1]
             customer = self._states.read(key)
             if customer is not None and customer.orders is not None and customer.orders.recent:
-                if len(found) == self._most or len(found.at) > MOST_ORDERS - REMEMBERED:
+                if len(found) == self._most or len(found.at) > self._most * ORDERS_EACH - REMEMBERED:
                     self._threshold = number
                     return True
                 found.add(number, customer, customer.orders)

@@ -25,8 +25,6 @@ Floats: TypeAlias = NDArray[np.float64]
 FREE = 4 + len(SIGMAS)
 """Free numbers of a population: mu0, ln tau2, ln a, ln b, and the classes' ln shares up to a constant."""
 
-_V: Floats = np.square(np.array(SIGMAS))[:, None]
-_LN_V: Floats = np.log(2 * np.pi * _V)
 _LN_ROOT_2PI = 0.5 * math.log(2 * math.pi)
 _YOUNGEST = 1e-9
 """Weeks: a gap that has just begun."""
@@ -54,6 +52,9 @@ class Snapshot:
         return float(np.dot(self.count, self.x))
 
 
+NOBODY = Snapshot(*(np.empty(0) for _ in range(5)))
+
+
 def snapshot(x: Floats, s1: Floats, s2: Floats, age: Floats) -> Snapshot:
     """Of customers one by one, merged into cells: by number of gaps, mean and deviation of ln y, and ln age."""
     many = np.maximum(x, 1.0)
@@ -78,17 +79,19 @@ def bound(theta: Floats) -> TimingPrior:
     return TimingPrior(float(theta[0]), tau2, a, b, (shares[0], shares[1], shares[2], shares[3], shares[4]))
 
 
-def ln_likelihood(theta: Floats, seen: Snapshot) -> tuple[float, Floats]:
+def ln_likelihood(theta: Floats, seen: Snapshot, sigmas: tuple[float, ...] = SIGMAS) -> tuple[float, Floats]:
     """Log of the product of L over all customers, and its gradient by the free numbers, (FREE,)."""
+    variances: Floats = np.square(np.array(sigmas))[:, None]
+    ln_norm = np.log(2 * np.pi * variances)
     mu0, (tau2, a, b), ln_w = theta[0], np.exp(theta[1:4]), theta[4:] - logsumexp(theta[4:])
     x, mean = seen.x, seen.s1 / np.maximum(seen.x, 1.0)
     off = mean - mu0
     scatter = np.maximum(seen.s2 - seen.s1 * mean, 0.0)
-    whole = _V + x * tau2
-    ln_l = -0.5 * (x * _LN_V + np.log1p(x * (tau2 / _V)) + scatter / _V + x * off * off / whole)
+    whole = variances + x * tau2
+    ln_l = -0.5 * (x * ln_norm + np.log1p(x * (tau2 / variances)) + scatter / variances + x * off * off / whole)
 
     # the open gap: its survival, and how that moves with the mean m and the variance v of its logarithm
-    variance = tau2 * _V / whole + _V
+    variance = tau2 * variances / whole + variances
     deviation = np.sqrt(variance)
     z = (mu0 + x * off * tau2 / whole - np.log(np.maximum(seen.age, _YOUNGEST))) / deviation
     ln_s = log_ndtr(z)
@@ -104,9 +107,9 @@ def ln_likelihood(theta: Floats, seen: Snapshot) -> tuple[float, Floats]:
 
     blame = np.exp(terms - top) * seen.count  # of each class for each cell
     gradient = np.empty(FREE)
-    gradient[0] = np.sum(blame * (x * off / whole + by_m * (_V / whole)))
+    gradient[0] = np.sum(blame * (x * off / whole + by_m * (variances / whole)))
     by_tau2 = -0.5 * (x / whole - np.square(x * off / whole))
-    by_tau2 += by_m * (x * off * _V / np.square(whole)) + by_v * np.square(_V / whole)
+    by_tau2 += by_m * (x * off * variances / np.square(whole)) + by_v * np.square(variances / whole)
     gradient[1] = tau2 * np.sum(blame * by_tau2)
     both = digamma(a + b) - digamma(a + b + x) - 1.0 / (a + b + x)
     gradient[2] = a * (np.dot(seen.count, both) + np.sum(blame / open_or_gone))

@@ -8,6 +8,7 @@ from agents.core import Core
 from agents.decisions import Cancellation, Decision
 from agents.rules import Rules
 from streams.flow.decode import RejectedError, decoder
+from streams.livepath import LivePath, Renewal
 from streams.logs import LogLine, Rejected
 from tables.customer import NEVER
 from tables.events import SOURCES, TimeMark
@@ -42,24 +43,24 @@ class Tally:
 
 
 def backtest(
-    lines: Iterable[LogLine], rules: Rules, parameters: Parameters, *, wall: int, emit: Callable[[Decision], None]
+    lines: Iterable[LogLine],
+    rules: Rules,
+    parameters: Parameters,
+    *,
+    wall: int,
+    emit: Callable[[Decision], None],
+    renewed: Callable[[Renewal], None] | None = None,
 ) -> Tally:
     """Run the pure core over a log's merged lines; `emit` gets every decision, in order.
 
-    `wall` (epoch ms): events more than an hour beyond it are refused, as in the worker.
+    `wall` (epoch ms): events more than an hour beyond it are refused, as in the worker. With `renewed`, which gets what
+    each week's end came to, parameters are learned on the way, as live workers do it; else they stay.
     """
-    core, tally = Core(rules, parameters), Tally()
+    run = _Run(Core(rules, parameters), emit)
     decoders = {source: decoder(source) for source in SOURCES}
     indices = {source: index for index, source in enumerate(SOURCES)}
-    reached, live_from = 0, NEVER
-
-    def settle() -> None:
-        settled = core.settle()
-        for decision in settled.decisions:
-            tally.count(decision)
-            emit(decision)
-        core.adopt()
-
+    path = None if renewed is None else LivePath(run.core, parameters, renewed)
+    core, tally = run.core, run.tally
     for number, line in enumerate(lines):
         try:
             event, at = decoders[line.source](line.key, line.value, wall)
@@ -69,16 +70,45 @@ def backtest(
         if isinstance(event, TimeMark):
             continue
         if not event.backfill:
-            live_from = min(live_from, line.effective)
-        if core.next_due < line.effective:
-            core.advance(line.effective, _NO_LIMIT, live_from=live_from)
-        core.emitter.now = reached = line.effective
+            run.live_from = min(run.live_from, line.effective)
+        if path is not None:
+            path.follow(line.effective, run.reach)
+        run.advance(line.effective)
+        core.emitter.now = run.reached = line.effective
         core.take(indices[line.source], number, line.key, event, at)
         tally.events += 1
         tally.sources[line.source] += 1
         if not tally.events % BATCH:
-            settle()
-    core.advance(reached + 1, _NO_LIMIT, live_from=live_from)
-    settle()
+            run.settle()
+    run.reach(run.reached + 1)
     tally.customers = len(core.states)
     return tally
+
+
+@dataclass(slots=True)
+class _Run:
+    """A core on its way through a log."""
+
+    core: Core
+    emit: Callable[[Decision], None]
+    tally: Tally = field(default_factory=Tally)
+    reached: int = 0
+    live_from: int = NEVER
+
+    def advance(self, until: int) -> None:
+        """Fire what is due before it."""
+        if self.core.next_due < until:
+            self.core.advance(until, _NO_LIMIT, live_from=self.live_from)
+
+    def reach(self, until: int) -> None:
+        """The same, and end the batch."""
+        self.advance(until)
+        self.settle()
+
+    def settle(self) -> None:
+        """End the batch."""
+        settled = self.core.settle()
+        for decision in settled.decisions:
+            self.tally.count(decision)
+            self.emit(decision)
+        self.core.adopt()

@@ -79,5 +79,10 @@ class Clock:
         return np.where(place > 0, turned, at)
 
 
+def without_repeats(paces: Sequence[Pace]) -> tuple[Pace, ...]:
+    """The paces but those that only repeat the one before them."""
+    return tuple(pace for place, pace in enumerate(paces) if not place or pace[1] != paces[place - 1][1])
+
+
 CALENDAR = Clock()
 """Runs as calendars do."""

@@ -6,6 +6,7 @@ What `fit` adds to it has a default that leaves the model as it is without: file
 
 import hashlib
 import math
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,9 @@ SIGMAS = (0.2, 0.4, 0.7, 1.0, 1.4)
 
 KNOTS = (1.0, 3.0, 8.0, 25.0)
 """After how many gaps the shift of the rhythm is given; linear in ln(1 + gaps) between them, 0 before the first gap."""
+
+MAX_WEEKS = 520
+"""Weeks that workers go on from, at most."""
 
 MAX_BYTES = 1 << 20
 """A parameters file larger than this is taken for something else."""
@@ -117,6 +121,39 @@ class BasketPrior(Struct, frozen=True, forbid_unknown_fields=True):
         _positive("b0", self.b0)
 
 
+class Live(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What workers that learn while they run go on from: the weeks they have watched, and their last refit.
+
+    Raises ParametersError for weeks that nobody can have seen.
+    """
+
+    since: date
+    """The first day of the first of these weeks; the clock is known up to the end of the last."""
+    level: float
+    """Orders seen for each one that the model expects in a week, on the average."""
+    usual: float = 1.0
+    """The pace that counts as usual: that of the year before the first day that was watched live."""
+    seen: tuple[float, ...] = ()
+    """Orders seen in each week."""
+    expected: tuple[float, ...] = ()
+    """Orders expected in it at a pace of 1."""
+    fitted_at: int = 0
+    """When the last refit was tried, epoch ms; 0: not yet."""
+    orders: int = 0
+    """The shop's orders at that time."""
+
+    def __post_init__(self) -> None:
+        _positive("live.level", self.level)
+        _positive("live.usual", self.usual, most=20)
+        if len(self.seen) != len(self.expected) or len(self.seen) > MAX_WEEKS:
+            raise ParametersError(
+                f"live: {len(self.seen)} weeks of orders seen and {len(self.expected)} of orders expected; "
+                f"there must be as many of both, {MAX_WEEKS} at most"
+            )
+        if not all(0 <= count <= 1e12 for count in (*self.seen, *self.expected)):
+            raise ParametersError("live: a week's orders must lie between 0 and 1e12")
+
+
 class Parameters(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Everything the models know of a population, under a version that is part of each trigger's evidence."""
 
@@ -125,6 +162,8 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     basket: BasketPrior
     clock: tuple[Pace, ...] = ()
     """How fast the population's clock runs: (day, days of the clock per day) from that day on; see tables.clock."""
+    live: Live | None = None
+    """None: no worker has learned anything yet."""
 
     def __post_init__(self) -> None:
         for (before, _), (day, _) in pairwise(self.clock):

@@ -48,6 +48,11 @@ class States:
         """The packed state as it is now, durable or not yet; None for an unknown customer."""
         return self._packed.get(key)
 
+    def plan_of(self, key: bytes) -> int:
+        """The fingerprint by which the customer's timer was set when it was last closed; 0 for an unknown one."""
+        packed = self._packed.get(key)
+        return 0 if packed is None else read_head(packed)[0]
+
     def restore(self, newest: Mapping[bytes, bytes | None]) -> None:
         """Take in changelog records: the last value of each key; None: erased. `ready` must follow."""
         packed = self._packed

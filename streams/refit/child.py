@@ -10,9 +10,10 @@ import sys
 import threading
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from streams.refit.records import Score
+from tables.parameters import Parameters
 
 MEMORY_BYTES = 3 << 30
 """Of address space: numpy, scipy and CUSTOMERS of a sample take a third of it."""
@@ -25,15 +26,20 @@ class Task(Struct, frozen=True, kw_only=True):
     """The parameters in force, JSON."""
     samples: list[bytes]
     until: int
-    whole: bool
+    every: int
+    """Ms after which everything is fitted anew at the latest."""
 
 
 class Answer(Struct, frozen=True, kw_only=True):
     """What came of it."""
 
-    parameters: Raw | None
-    """JSON; None: those in force stay."""
+    parameters: Parameters | None
+    """None: those in force stay."""
     why: str
+    tried: bool = False
+    """Rhythm and baskets were fitted, ..."""
+    adopted: bool = False
+    """... and one of them is new."""
     before: Score | None = None
     after: Score | None = None
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic, time
 
 import msgspec
+from msgspec import Raw
 
 from streams.refit.board import Board
 from streams.refit.child import Answer, Task
@@ -81,7 +82,7 @@ class Leader:
         if until != self._round:
             self._round, self._round_since = until, self._clock()
         waited = self._clock() - self._round_since > PATIENCE
-        found = due(board, self._partitions, self._every, waited=waited)
+        found = due(board, board.parameters or self._start, self._partitions, waited=waited)
         if found is None:
             return
         if (missing := self._partitions - len(found.samples)) > 0:
@@ -95,7 +96,7 @@ class Leader:
             current=msgspec.json.encode(current),
             samples=[sample.sample for sample in found.samples],
             until=found.until,
-            whole=found.whole,
+            every=self._every,
         )
         try:
             answer = await self._refit(task)
@@ -105,9 +106,9 @@ class Leader:
             return found, "failed", Answer(parameters=None, why=why)
         finally:
             self.metrics.seconds.observe(self._clock() - began)
-        if answer.parameters is None:
-            log.info("parameters: fitted anew, and nothing is adopted: %s", answer.why)
-        return found, "kept" if answer.parameters is None else "adopted", answer
+        if answer.tried and not answer.adopted:
+            log.info("parameters: fitted anew, and nothing of it is adopted: %s", answer.why)
+        return found, _outcome(answer), answer
 
     async def _finish(self, board: Board, found: Due, outcome: Outcome, answer: Answer, write: Write) -> None:
         if answer.parameters is not None:
@@ -116,11 +117,11 @@ class Leader:
         await write(TRIED, tried.encode(self._tried(board.tried, found, answer, outcome)))
         self.metrics.refits.labels(outcome).inc()
 
-    def _published(self, board: Board, found: Due, answer: Answer, parameters: msgspec.Raw) -> Published:
+    def _published(self, board: Board, found: Due, answer: Answer, parameters: Parameters) -> Published:
         return Published(
             serial=board.next_serial,
-            way="refit" if found.whole else "clock",
-            parameters=parameters,
+            way="refit" if answer.adopted else "clock",
+            parameters=Raw(msgspec.json.encode(parameters)),
             by=self._by,
             published_at=round(self._wall() * 1000),
             until=found.until,
@@ -130,16 +131,19 @@ class Leader:
         )
 
     def _tried(self, last: Tried | None, found: Due, answer: Answer, outcome: Outcome) -> Tried:
-        whole = found.whole and outcome != "failed"
         return Tried(
             until=found.until,
             outcome=outcome,
             why=answer.why,
             by=self._by,
             ended_at=round(self._wall() * 1000),
-            fitted_until=found.until if whole else last.fitted_until if last else 0,
-            fitted_orders=found.orders if whole else last.fitted_orders if last else 0,
             failures=(last.failures if last else 0) + 1 if outcome == "failed" else 0,
             before=answer.before,
             after=answer.after,
         )
+
+
+def _outcome(answer: Answer) -> Outcome:
+    if answer.adopted:
+        return "adopted"
+    return "kept" if answer.tried or answer.parameters is None else "clock"

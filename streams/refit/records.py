@@ -22,7 +22,8 @@ MAX_BYTES = 900_000
 
 Way = Literal["refit", "clock", "hand"]
 """How they came about: a whole fit; the population's clock extended by the weeks that are over; by a command."""
-Outcome = Literal["adopted", "kept", "failed"]
+Outcome = Literal["adopted", "kept", "clock", "failed"]
+"""What a round came to: rhythm or baskets are new; they were fitted and are no better; the clock alone went on."""
 
 
 class RecordError(ValueError):
@@ -73,7 +74,7 @@ class Published(Struct, frozen=True, kw_only=True):
 
 
 class Tried(Struct, frozen=True, kw_only=True):
-    """How the last round ended in which something was to be fitted."""
+    """How the last round ended in which something was due."""
 
     form: int = FORM
     until: int
@@ -83,10 +84,6 @@ class Tried(Struct, frozen=True, kw_only=True):
     by: str
     ended_at: int
     """Epoch ms of the wall clock."""
-    fitted_until: int = 0
-    """The round of the last whole fit, whatever came of it, ..."""
-    fitted_orders: int = 0
-    """... and how many orders there were."""
     failures: int = 0
     """Rounds in a row that have failed."""
     before: Score | None = None

@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass
 
+from agents.refit import FIRST, GROWN
+from agents.sampling import MOST
 from streams.refit.board import Board
 from streams.refit.records import SampleOf
 from tables.orders import DAY, WEEK
+from tables.parameters import Parameters
 
 ROUND = DAY
 """Rounds begin at midnight UTC: each partition number takes a sample then, of what it knew."""
-LEAST_ORDERS = 100
-"""With fewer nothing is fitted: the parameters that a worker starts with say more."""
-GROWTH = 2
-"""So many times as many orders as at the last whole fit are worth another one."""
 _MONDAY = 4 * DAY
 """The first Monday of Unix time."""
 CUSTOMERS = 20_000
@@ -20,14 +19,11 @@ CUSTOMERS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What is to be fitted."""
+    """What is to be done by agents.refit.renew, which knows what exactly."""
 
     until: int
     """The round, epoch ms."""
     samples: list[SampleOf]
-    whole: bool
-    """Everything; else the population's clock alone, by the weeks that are over."""
-    orders: int
 
 
 def round_at(now: int) -> int:
@@ -42,31 +38,27 @@ def week_of(at: int) -> int:
 
 def most_of(partitions: int) -> int:
     """Customers in the sample of one partition number of so many."""
-    return max(20, min(2000, CUSTOMERS // partitions))
+    return max(20, min(MOST, CUSTOMERS // partitions))
 
 
-def due(board: Board, partitions: int, every: int, *, waited: bool) -> Due | None:
+def due(board: Board, current: Parameters, partitions: int, *, waited: bool) -> Due | None:
     """What the newest round is good for; None: nothing, or not yet.
 
-    `every`: ms after which everything is fitted anew at the latest. `waited`: long enough for the partition numbers
-    whose samples are missing; older ones of theirs will do then, of up to a week before.
+    At each week's end something is; in between for a shop that has just come to orders enough, or to many more than at
+    the last refit; and after one that has failed. `waited`: long enough for the partition numbers whose samples are
+    missing; older ones of theirs will do then, of up to a week before.
     """
     until, samples = board.round_of(partitions)
-    tried = board.tried
-    if not samples or (tried is not None and tried.until >= until):
+    tried, published = board.tried, board.in_force
+    done = max(tried.until if tried is not None else 0, published.until if published is not None else 0)
+    if until <= done:
         return None
     samples = [sample for sample in samples if sample.until > until - (WEEK if waited else ROUND)]
     if len(samples) < partitions and not waited:
         return None
-    orders = sum(sample.orders for sample in samples)
-    if orders < LEAST_ORDERS:
+    orders, live = sum(sample.orders for sample in samples), current.live
+    if orders < FIRST:
         return None
-    whole = (
-        tried is None
-        or tried.outcome == "failed"
-        or orders >= GROWTH * tried.fitted_orders
-        or until - tried.fitted_until >= every
-    )
-    if not whole and tried is not None and week_of(until) <= week_of(tried.until):
-        return None
-    return Due(until, samples, whole, orders)
+    again = week_of(until) > week_of(done) or (tried is not None and tried.outcome == "failed")
+    grown = live is None or not live.fitted_at or orders >= GROWN * live.orders
+    return Due(until, samples) if again or grown else None

@@ -1,9 +1,9 @@
 """A refit itself, in the process that does nothing else."""
 
 import msgspec
-from msgspec import Raw
 
-from agents.refit import Scores, extend_clock, refit
+from agents.judging import Scores
+from agents.refit import renew
 from agents.sample import Sample, SampleError, decode_sample, merge
 from streams.refit.child import Answer, Task
 from streams.refit.records import Score
@@ -12,24 +12,16 @@ from tables.parameters import Parameters
 
 def work(task: Task) -> Answer:
     """What the samples say. Raises ValueError when they say nothing at all."""
-    current = msgspec.json.decode(task.current, type=Parameters)
     sample, damaged = _merged(task.samples)
-    note = f"; {damaged} samples could not be read" if damaged else ""
-    extended = extend_clock(sample, current, task.until)
-    clock = Answer(parameters=_raw(extended), why=f"{_CLOCK if extended else _NO_WEEK}{note}")
-    if not task.whole:
-        return clock
-    found = refit(sample, current, task.until)
-    why = f"{found.why}{note}"
-    before, after = _score(found.before), _score(found.after)
-    if found.parameters is None and extended is not None:
-        why = f"{why}; {_CLOCK}"
-    parameters = _raw(found.parameters) or clock.parameters
-    return Answer(parameters=parameters, why=why, before=before, after=after)
-
-
-_CLOCK = "the population's clock goes on by the weeks that are over"
-_NO_WEEK = "no week is over that the population's clock does not know"
+    found = renew(sample, msgspec.json.decode(task.current, type=Parameters), task.until, task.every)
+    return Answer(
+        parameters=found.parameters,
+        why=f"{found.why}; {damaged} samples could not be read" if damaged else found.why,
+        tried=found.tried,
+        adopted=found.adopted,
+        before=_score(found.before),
+        after=_score(found.after),
+    )
 
 
 def _merged(raw: list[bytes]) -> tuple[Sample, int]:
@@ -41,10 +33,6 @@ def _merged(raw: list[bytes]) -> tuple[Sample, int]:
         except SampleError:
             continue
     return merge(samples), len(raw) - len(samples)
-
-
-def _raw(parameters: Parameters | None) -> Raw | None:
-    return None if parameters is None else Raw(msgspec.json.encode(parameters))
 
 
 def _score(scores: Scores | None) -> Score | None:

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from streams.refit.records import Tried
 
-OUTCOMES = ("adopted", "kept", "failed")
+OUTCOMES = ("adopted", "kept", "clock", "failed")
 WINDOWS = ("0.5", "0.8", "0.9")
 _BUCKETS = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
 

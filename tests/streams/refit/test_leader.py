@@ -6,7 +6,6 @@ import logging
 import msgspec
 import pytest
 from aiokafka.errors import RequestTimedOutError
-from msgspec import Raw
 from prometheus_client import CollectorRegistry
 
 from streams.refit import records
@@ -22,9 +21,16 @@ from tests.support.virtual import virtually
 
 DAY = 86_400_000
 ROUND = 1_600_041_600_000
-NEW = Raw(msgspec.json.encode(named("live-1")))
-BETTER = Answer(parameters=NEW, why="better", before=Score(50, -2.0), after=Score(50, -1.0, (0.5, 0.8, 0.9)))
-KEPT = Answer(parameters=None, why="worse", before=Score(50, -1.0), after=Score(50, -2.0))
+NEW = named("live-1")
+BETTER = Answer(
+    parameters=NEW,
+    why="better",
+    tried=True,
+    adopted=True,
+    before=Score(50, -2.0),
+    after=Score(50, -1.0, (0.5, 0.8, 0.9)),
+)
+KEPT = Answer(parameters=None, why="worse", tried=True, before=Score(50, -1.0), after=Score(50, -2.0))
 
 
 class World:
@@ -91,21 +97,21 @@ def test_what_is_better_is_published_and_said_to_all() -> None:
         world.sampled(ROUND)
         await world.round()
         (task,) = world.tasks
-        assert (task.until, task.whole, len(task.samples)) == (ROUND, True, 2)
+        assert (task.until, task.every, len(task.samples)) == (ROUND, 28 * DAY, 2)
         assert msgspec.json.decode(task.current, type=type(BUILTIN)) == BUILTIN
         assert world.board.parameters == named("live-1")
         found = world.board.in_force
         assert found is not None
         assert (found.serial, found.way, found.until, found.by, found.why) == (1, "refit", ROUND, "w", "better")
         assert (found.before, found.after) == (BETTER.before, BETTER.after)
-        assert (world.tried.outcome, world.tried.fitted_until, world.tried.fitted_orders) == ("adopted", ROUND, 1000)
+        assert (world.tried.outcome, world.tried.until) == ("adopted", ROUND)
         await world.round()
         assert len(world.tasks) == 1, "a round is fitted once"
         assert (world.count("adopted"), world.count("kept")) == (1, 0)
         world.sampled(ROUND + 7 * DAY)
         await world.round()
         assert msgspec.json.decode(world.tasks[1].current, type=type(BUILTIN)) == named("live-1")
-        assert (world.tasks[1].whole, world.tried.fitted_until) == (False, ROUND)
+        assert (world.tasks[1].until, world.tried.outcome) == (ROUND + 7 * DAY, "kept")
 
     virtually(scenario())
 
@@ -118,8 +124,21 @@ def test_what_is_no_better_is_not_published_and_says_so(caplog: pytest.LogCaptur
             await world.round()
         assert world.board.in_force is None
         assert (world.tried.outcome, world.tried.why, world.tried.after) == ("kept", "worse", KEPT.after)
-        assert "fitted anew, and nothing is adopted: worse" in caplog.text
+        assert "fitted anew, and nothing of it is adopted: worse" in caplog.text
         assert world.count("kept") == 1
+
+    virtually(scenario())
+
+
+@pytest.mark.parametrize(("tried", "outcome"), [(False, "clock"), (True, "kept")])
+def test_a_clock_that_goes_on_is_published_whatever_came_of_the_rest(tried: bool, outcome: str) -> None:
+    async def scenario() -> None:
+        world = World(Answer(parameters=NEW, why="a week", tried=tried))
+        world.sampled(ROUND)
+        await world.round()
+        assert world.board.in_force is not None
+        assert (world.board.version, world.board.in_force.way, world.tried.outcome) == ("live-1", "clock", outcome)
+        assert world.count(outcome) == 1
 
     virtually(scenario())
 
@@ -136,7 +155,6 @@ def test_what_fails_is_told_counted_and_tried_again(error: Exception, caplog: py
         assert caplog.text.count("a refit failed: ") == 2
         assert str(error) in caplog.text
         assert world.board.version == "live-1"
-        assert world.tried.fitted_until == ROUND + 2 * DAY
 
     virtually(scenario())
 
@@ -166,6 +184,8 @@ def test_brokers_that_do_not_take_it_are_asked_again() -> None:
             await world.round()
         await world.look()
         assert (len(world.tasks), world.board.version, world.tried.outcome) == (1, "live-1", "adopted")
+        await world.round()
+        assert len(world.tasks) == 1
 
     virtually(scenario())
 

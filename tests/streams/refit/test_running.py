@@ -17,7 +17,7 @@ from tests.support.published import nobody
 from tests.support.workers import ROOT
 
 UNTIL = 1_600_041_600_000
-TASK = Task(current=msgspec.json.encode(BUILTIN), samples=[nobody(UNTIL).encode()], until=UNTIL, whole=True)
+TASK = Task(current=msgspec.json.encode(BUILTIN), samples=[nobody(UNTIL).encode()], until=UNTIL, every=28 * 86_400_000)
 
 
 def program(text: str) -> tuple[str, ...]:

@@ -203,6 +203,27 @@ def test_who_takes_partition_0_over_fits_what_the_former_owner_did_not(
         board = read_board(to.settings)
         assert board.tried is not None
         assert board.tried.until == MONDAY + 120 * DAY
-        second.wait_until(lambda: goes_by(second, board.version or BUILTIN.version))
+        assert board.parameters is not None
+        expected = by_the_pure_core(to, (stand, BUILTIN), (stand, board.parameters))
+        second.wait_until(lambda: sent(to).keys() == expected.keys(), 60)
     assert gone(refit), "it has ended with its worker"
-    assert sent(to).keys() == by_the_pure_core(to, (stand, BUILTIN), (stand, board.parameters or BUILTIN)).keys()
+
+
+def test_a_shop_is_learnt_and_all_workers_go_by_it(embedded_broker: EmbeddedBroker) -> None:
+    to = deploy(embedded_broker, clock="event", refit="28d")
+    with running(to.environ) as one, running(to.environ) as two:
+        one.wait_until(lambda: len(one.health()["partitions"]) == len(two.health()["partitions"]) == 1)
+        workers = (one, two)
+        first = trade(to, 0, 120, *workers)
+        one.wait_until(lambda: sum(worker.metric("offbeat_refits_total") for worker in workers) == 1, 120)
+        board = read_board(to.settings)
+        assert board.tried is not None
+        assert (board.tried.outcome, board.tried.until) == ("adopted", MONDAY + 120 * DAY), board.tried.why
+        assert board.parameters is not None
+        learnt = board.parameters
+        one.wait_until(lambda: goes_by(one, learnt.version) and goes_by(two, learnt.version))
+        second = trade(to, 120, 121, *workers)
+        found = sent(to)
+        assert versions(found) >= {BUILTIN.version}
+        expected = by_the_pure_core(to, (first, BUILTIN), (second, learnt))
+        assert found == expected

@@ -13,7 +13,7 @@ from tables.customer import NEVER
 
 SPREAD = 6 * 3_600_000
 """Ms of event time that it takes."""
-TURN = 256
+TURN = 128
 """Customers planned at once: some 2 ms of work."""
 MOST_TURNS = 4096
 PLACED = 20_000

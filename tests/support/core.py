@@ -191,6 +191,12 @@ class Shop:
         self.rules, self.parameters = rules or self.rules, parameters or self.parameters
         self.core = self._new_core()
 
+    def adopt(self, parameters: Parameters) -> None:
+        """End the batch, then go on by other parameters."""
+        self.settle()
+        self.parameters = parameters
+        self.core.adopt_parameters(parameters)
+
     def settle(self) -> list[Decision]:
         """End the batch; what it decided."""
         settled = self.core.settle()

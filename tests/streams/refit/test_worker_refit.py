@@ -16,7 +16,7 @@ from tables.parameters import BUILTIN, Parameters, dump_parameters
 from tests.streams.refit.test_running import gone
 from tests.support.pipes import QUICK, Kept, Run
 from tests.support.published import published
-from tests.support.topics_io import Send, event, produce, read_all
+from tests.support.topics_io import Broker, Send, event, produce, read_all
 from tests.support.workers import Deployment, Worker, deploy, offbeat, running
 
 DAY = 86_400_000
@@ -112,15 +112,17 @@ def goes_by(worker: Worker, version: str) -> bool:
 def rubbish(to: Deployment, *more: Send) -> None:
     topic = to.settings.published
     newer = records.published.encode(published(7)).replace(b'"form":1', b'"form":2')
-    found = [Send(topic, b"parameters/7", newer, 0), Send(topic, None, b"x", 0), Send(topic, b"sample/0", b"\x00", 0)]
+    found = [
+        Send(topic, b"parameters/7", newer, 0),
+        Send(topic, b"stranger", b"x", 0),
+        Send(topic, b"sample/0", b"\x00", 0),
+    ]
     produce(to.broker, [*found, *more])
 
 
-def test_workers_go_by_what_is_published_exactly_as_the_pure_core_does(
-    embedded_broker: EmbeddedBroker, tmp_path: Path
-) -> None:
+def test_workers_go_by_what_is_published_exactly_as_the_pure_core_does(broker: Broker, tmp_path: Path) -> None:
     """By a command, with rubbish around it; a worker that comes later begins with it."""
-    to = deploy(embedded_broker, clock="event")
+    to = deploy(broker, clock="event")
     file = tmp_path / "quick.json"
     file.write_bytes(dump_parameters(QUICK))
     rubbish(to)

@@ -146,6 +146,28 @@ def test_workers_go_by_what_is_published_exactly_as_the_pure_core_does(broker: B
         last.kill()
 
 
+def test_a_rebalance_in_the_middle_of_adopting_loses_and_repeats_nothing(
+    embedded_broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    """Who moves is dated anew at once instead of in turn: hours of event time sooner, under the same ids."""
+    to = deploy(embedded_broker, clock="event")
+    file = tmp_path / "quick.json"
+    file.write_bytes(dump_parameters(QUICK))
+    with running(to.environ) as one:
+        first = trade(to, 0, 50, one)
+        assert offbeat("parameters", "publish", str(file), environ=to.environ).returncode == 0
+        one.wait_until(lambda: goes_by(one, QUICK.version))
+        with running(to.environ) as two:
+            one.wait_until(lambda: len(one.health()["partitions"]) == len(two.health()["partitions"]) == 1)
+            second = trade(to, 50, 110, one, two)
+    assert ids(sent(to)) == ids(by_the_pure_core(to, (first, BUILTIN), (second, QUICK)))
+
+
+def ids(found: Counter[str]) -> Counter[tuple[str, str]]:
+    told = [json.loads(line) for line in found.elements()]
+    return Counter((one["type"], one["trigger_id"]) for one in told)
+
+
 HANGS = """
 import streams.refit.running as running
 hangs = '''

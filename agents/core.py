@@ -245,8 +245,15 @@ class Core:
         customer.wake = NEVER
         if customer.orders is not None:
             self._repurchase.replan(key, customer, customer.orders, now)
-        self.states.arm(key, customer, self._next_look(customer))
+        self._close_planned(key, customer)
+
+    def _close_planned(self, key: bytes, customer: Customer) -> None:
+        """Arm and close a customer who is planned by the parameters in force, or about to be."""
+        states, otherwise = self.states, self.states.plan
+        states.arm(key, customer, self._next_look(customer))
+        states.plan = self._planned
         self._close(key, customer)
+        states.plan = otherwise
 
     def _same_rules(self, key: bytes) -> bool:
         """Whether a state was planned by these rules, if by other parameters."""
@@ -269,8 +276,7 @@ class Core:
                 self._woken += 1
                 if customer.orders is not None:
                     repurchase.replan(key, customer, customer.orders, now)
-                    states.arm(key, customer, self._next_look(customer))
-                    self._close(key, customer)
+                    self._close_planned(key, customer)
         self._plan()
 
     def _end_turn(self) -> None:

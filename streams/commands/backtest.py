@@ -20,6 +20,7 @@ from streams.commands.options import with_settings
 from streams.commands.output import failure, show_json, show_rows, written
 from streams.commands.progress import progress, shown, tell_rejected
 from streams.flow.messages import json_line
+from streams.livepath import Renewal
 from streams.logs import Log, LogError, read_log
 from streams.report import write_report
 from streams.report.calibration import Json
@@ -48,15 +49,25 @@ from tables.parameters import ParametersError, parameters_named
     type=Moment(),
     help="Learn only from what lies before this date, and score only what comes after it; default: the middle.",
 )
+@click.option(
+    "--live", is_flag=True, help="Learn on the way, as live workers do: the clock each week, the rest at times."
+)
 @with_settings("rules", "parameters")
 def command(
-    settings: Settings, file: str, triggers: str | None, as_json: bool, report: Path | None, train_until: int | None
+    settings: Settings,
+    file: str,
+    triggers: str | None,
+    as_json: bool,
+    report: Path | None,
+    train_until: int | None,
+    live: bool,
 ) -> None:
     """Run the rules over a log, without Kafka, in event time: what the worker would have sent.
 
     FILE holds contract events as JSON lines (.jsonl, .ndjson, .json) or a flat table (.csv, .parquet); .gz and .zst
     too. The population parameters are fitted to what lies before --train-until, unless --parameters names a file, or
-    `builtin`.
+    `builtin`. With --live they go on from there as those of workers do that learn while they run, and each figure of
+    the report is by those in force then.
     """
     rules = load_rules(settings.rules) if settings.rules else Rules()
     for warning in rules.warnings():
@@ -70,10 +81,12 @@ def command(
             trial = Trial(known.histories.orders, known.train_until, known.end)
             fired, stories = Fired(known.histories.number), Stories(known.histories, trial)
             with _target(triggers, [fired.take, stories.take] if report else []) as emit:
-                tally = backtest(shown(log, show), rules, known.parameters, wall=wall, emit=emit)
+                renewals: list[Renewal] = []
+                renewed = renewals.append if live else None
+                tally = backtest(shown(log, show), rules, known.parameters, wall=wall, emit=emit, renewed=renewed)
             if report:
                 show(1.0, "scoring")
-                scored = figures(_backtested(trial, known, rules, fired, stories, tally))
+                scored = figures(_backtested(trial, known, rules, fired, stories, tally, renewals))
     except (ParametersError, LogError) as error:
         raise failure(str(error), USAGE) from None
     except BrokenPipeError:
@@ -92,9 +105,18 @@ def command(
         _tell(tally, log, time.monotonic() - began)
 
 
-def _backtested(trial: Trial, known: Learned, rules: Rules, fired: Fired, stories: Stories, tally: Tally) -> Backtested:
+def _backtested(
+    trial: Trial,
+    known: Learned,
+    rules: Rules,
+    fired: Fired,
+    stories: Stories,
+    tally: Tally,
+    renewals: list[Renewal],
+) -> Backtested:
     notes = known.fitted.notes if known.fitted else []
-    return Backtested(trial, known.parameters, notes, known.fitted is not None, rules, fired, stories, tally)
+    fitted = known.fitted is not None
+    return Backtested(trial, known.parameters, notes, fitted, rules, fired, stories, tally, renewals)
 
 
 def _report(folder: Path, scored: Json) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from agents.histories import Floats, Mask
+from agents.inforce import Past, gaps_in_force, silence_in_force
 from agents.scoring import (
     CLASSES,
     LEVELS,
@@ -22,10 +23,16 @@ from tables.parameters import TimingPrior
 Json = dict[str, Any]
 
 
-def calibration(trial: Trial, prior: TimingPrior, not_told: list[str]) -> Json:
-    """Coverage by level and class, the spread of gaps over their windows, AUC and Brier score of silence foretold."""
-    clock = clock_of(trial, prior)
-    gaps, silence = foretold_gaps(trial, prior, clock), foretold_silence(trial, prior, clock)
+def calibration(trial: Trial, prior: TimingPrior, not_told: list[str], past: Past = ()) -> Json:
+    """Coverage by level and class, the spread of gaps over their windows, AUC and Brier score of silence foretold.
+
+    `past`: the parameters that were in force, where they were learned on the way; else `prior` was.
+    """
+    if past:
+        gaps, silence = gaps_in_force(trial, past), silence_in_force(trial, past)
+    else:
+        clock = clock_of(trial, prior)
+        gaps, silence = foretold_gaps(trial, prior, clock), foretold_silence(trial, prior, clock)
     if not gaps.window.size:
         not_told.append("coverage: no gap between orders began after train_until and closed in time")
     if not silence.p.size:

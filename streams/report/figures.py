@@ -1,5 +1,6 @@
 """All figures of a report (contract: commands), and what the log could not tell."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from agents.returning import returning
 from agents.rules import Rules
 from agents.scoring import CLASSES, HORIZON, Trial, class_of
 from streams.backtest import Tally
+from streams.livepath import Renewal
 from streams.report.calibration import Json, calibration
 from streams.report.fired import Fired
 from streams.report.stories import Stories
@@ -31,6 +33,14 @@ class Backtested:
     fired: Fired
     stories: Stories
     tally: Tally
+    renewals: Sequence[Renewal] = ()
+    """What was learned on the way; none where parameters stayed."""
+
+    @property
+    def past(self) -> list[tuple[int, Parameters]]:
+        """The parameters in force, from when on; empty where they stayed."""
+        learned = [(one.at, one.found.parameters) for one in self.renewals if one.found.parameters is not None]
+        return [(self.trial.train_until, self.parameters), *learned] if self.renewals else []
 
 
 def figures(done: Backtested) -> Json:
@@ -39,7 +49,7 @@ def figures(done: Backtested) -> Json:
     occasions = occasions_of(trial.orders)
     triggers = Triggers(trial, occasions, done.fired, done.rules)
     not_told = _not_told(done)
-    scored = calibration(trial, done.parameters.timing, not_told)
+    scored = calibration(trial, done.parameters.timing, not_told, done.past)
     return {
         "orders": len(trial.orders),
         "customers": done.tally.customers,
@@ -48,6 +58,7 @@ def figures(done: Backtested) -> Json:
         "train_until": iso(trial.train_until),
         "end": iso(trial.end),
         "parameters": {"version": done.parameters.version, "fitted": done.fitted, "notes": done.notes},
+        "learned": _learned(done.renewals),
         **scored,
         "triggers": triggers.by_type(),
         "compared": triggers.compared(),
@@ -68,6 +79,24 @@ def figures(done: Backtested) -> Json:
 
 def _curve(shares: dict[int, float]) -> dict[str, float]:
     return {str(day): round(share, 4) for day, share in shares.items()}
+
+
+def _learned(renewals: Sequence[Renewal]) -> Json:
+    """The refits that a live worker would have made, with the scores of customers who were held back."""
+    refits = [one for one in renewals if one.found.tried]
+    return {
+        "weeks": len(renewals),
+        "adopted": sum(one.found.adopted for one in refits),
+        "refits": [
+            {
+                "at": iso(one.at),
+                "adopted": one.found.adopted,
+                "why": one.found.why,
+                "version": one.found.parameters.version if one.found.parameters else None,
+            }
+            for one in refits
+        ],
+    }
 
 
 def _not_told(done: Backtested) -> list[str]:

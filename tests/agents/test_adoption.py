@@ -115,6 +115,23 @@ def test_who_is_suddenly_due_is_told_in_turn_and_not_as_stale() -> None:
     assert iso(began) < min(t.due_at for t in sudden)
 
 
+@pytest.mark.parametrize("hours", [-1, 0, 1, 3, 5.9])
+def test_whose_timer_goes_off_before_its_turn_is_planned_then(hours: float) -> None:
+    shop = Shop()
+    for number in range(5 * TURN):
+        shop.send(order(day(0), customer=f"c{number}", event_id=f"e{number}", order_id=f"o{number}"))
+    shop.settle()
+    lapses = shop.orders("c0").overdue_at
+    shop.wait_until(lapses - round(hours * HOUR))
+    shop.adopt(FASTER if hours == 3 else msgspec.structs.replace(SLOWER, timing=FASTER.timing))
+    shop.wait_until(lapses + SPREAD)
+    assert [t.type for t in shop.triggers] == ["first_purchase.lapsed"] * (5 * TURN)
+    assert len(told(shop)) == 5 * TURN
+    assert not [t for t in shop.triggers if isinstance(t.suppressed_by, str)]
+    names = {t.evidence["parameters"] for t in shop.triggers}
+    assert names == {"builtin-1" if hours <= 0 else shop.parameters.version}
+
+
 def test_a_turn_is_no_longer_than_there_is_room() -> None:
     shop = Shop()
     for number in range(1000):

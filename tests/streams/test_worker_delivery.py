@@ -14,6 +14,7 @@ from streams.brokers.embedded import EmbeddedBroker
 from tests.support.brokers import ApacheKafka
 from tests.support.invented import MINUTE, T0, invented
 from tests.support.oracle import Expected, assert_equal, pure
+from tests.support.topics_io import group_lag
 from tests.support.workers import Deployment, Worker, deploy, offbeat, running
 
 Broker = EmbeddedBroker | ApacheKafka
@@ -69,7 +70,7 @@ def finish(worker: Worker) -> None:
         partitions = worker.health()["partitions"].values()
         return bool(partitions) and all(partition["lag"] == 0 for partition in partitions)
 
-    worker.wait_until(finished, 90)
+    worker.wait_until(finished, 240)
 
 
 # --- through Kafka as through the pure core --------------------------------------------------------------------------
@@ -82,7 +83,7 @@ def test_a_real_log_gives_what_the_backtest_says(embedded_broker: EmbeddedBroker
     expected = pure(need(log), to)
     replay(log, to)
     with running(to.environ) as worker:
-        worker.wait_until(lambda: sent(worker) >= expected.count, 60)
+        worker.wait_until(lambda: sent(worker) >= expected.count, 240)
         finish(worker)
         assert worker.metric("offbeat_events_total") == expected.events
         assert worker.metric("offbeat_customers") == len(expected.states)
@@ -240,6 +241,7 @@ def test_a_worker_that_stood_still_with_nothing_to_do_joins_again(apache_kafka: 
         frozen.wait_ready()
         replay(first, to)
         finish(frozen)
+        frozen.wait_until(lambda: group_lag(apache_kafka, to.settings) == 0)  # else it has something to say yet
         taken_over = frozen.metric("offbeat_takeovers_total")
         frozen.send(signal.SIGSTOP)
         with running(to.environ) as other:

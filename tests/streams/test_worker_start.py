@@ -102,7 +102,7 @@ def test_a_worker_stops_while_the_brokers_are_away(kafka: ApacheKafka, tmp_path:
         time.sleep(3)  # now the timers are due, and the partitions are on their way to the brokers
         worker.send(signal.SIGTERM)
         time.sleep(0.2)
-        assert worker.stop(seconds=10) == 0
+        assert worker.stop() == 0
         assert "Traceback" not in worker.errors
     kafka.restart()
     with Worker(to.environ) as worker:

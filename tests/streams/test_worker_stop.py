@@ -45,7 +45,7 @@ def test_nothing_is_repeated_after_a_stop(broker: Broker, tmp_path: Path) -> Non
         worker.wait_ready()
         produce(broker, [*views(to, 0, 20, 70_000), *views(to, 20, 20, 55_000)])
         worker.wait_metric("offbeat_triggers_total", 20)
-        assert worker.stop(number, seconds=5) == 0
+        assert worker.stop(number) == 0
         assert worker.errors.splitlines()[-1].endswith("streams.worker: stopped")
         assert "ERROR" not in worker.errors
     ends = {(topic, n): 0 for topic in to.settings.sources for n in range(2)}
@@ -71,7 +71,7 @@ def test_while_it_waits_for_brokers() -> None:
         with Worker(environment(f"127.0.0.1:{free_port()}", "")) as worker:
             worker.wait_told("waiting: no broker")
             assert worker.health()["phase"] == "waiting for brokers"
-            assert worker.stop(number, seconds=3) == 0
+            assert worker.stop(number) == 0
             assert worker.output == ""
 
 
@@ -80,7 +80,7 @@ def test_while_it_joins_the_group(broker: Broker) -> None:
     to = deploy(broker, session_timeout="20s")
     with Worker(to.environ) as worker:
         worker.wait_until(lambda: worker.phase == "joining")
-        assert worker.stop(seconds=5) == 0
+        assert worker.stop() == 0
         assert "Traceback" not in worker.errors
         assert worker.output == ""
 
@@ -91,7 +91,7 @@ def test_at_any_moment_of_the_start(embedded_broker: EmbeddedBroker) -> None:
     for step in range(6):
         with Worker(to.environ) as worker:
             time.sleep(0.1 + 0.45 * step)
-            assert worker.stop(seconds=5) in {0, -signal.SIGTERM} if step == 0 else {0}, worker.told
+            assert worker.stop() in {0, -signal.SIGTERM} if step == 0 else {0}, worker.told
             assert "Traceback" not in worker.errors, worker.told
 
 

@@ -1,21 +1,15 @@
 """The senders of deploy/senders as processes, and the triggers that they are fed with."""
 
 import os
-import signal
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from agents.decisions import Cancellation, Decision, RuleRef, Trigger, cancel, trigger_id
 from streams.brokers.embedded import EmbeddedBroker
 from streams.flow.messages import MessageWriter
 from tables.customer import OpenTrigger
+from tests.support.processes import Running
 from tests.support.topics_io import Message, Send, produce, read_all
 from tests.support.workers import ROOT, Deployment
 
@@ -65,62 +59,15 @@ def tell(to: Deployment, *decisions: Decision) -> None:
     produce(to.broker, [Send(row.topic, row.key, row.value, 0, tuple(row.headers)) for row in rows])
 
 
-class Sender:
+class Sender(Running):
     """A sender, running. `with Sender(to, "mail_sender.py", "--smtp", ...) as sender:`; its end kills it."""
 
     def __init__(self, to: Deployment, program: str, *options: str, environ: Mapping[str, str] | None = None) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="offbeat-sender-")
-        self.to, self._output = to, Path(self._folder.name, "output")
+        self.to = to
         session = "1s" if isinstance(to.broker, EmbeddedBroker) else "6s"
         self.arguments = [str(SENDERS / program), "--session", session, "--verbose", *options]
         known = {"OFFBEAT_BROKERS": to.settings.brokers, "OFFBEAT_PREFIX": to.settings.prefix, **(environ or {})}
-        with self._output.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, *self.arguments],
-                cwd=self._folder.name,
-                env={**os.environ, **known},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-
-    @property
-    def told(self) -> str:
-        return self._output.read_text()
-
-    def wait_until(self, what: Callable[[], object], seconds: float = 60.0) -> None:
-        """Return when it holds; fails when the sender ends before."""
-        deadline = time.monotonic() + seconds
-        while not what():
-            assert self.process.poll() is None, f"the sender ended with {self.process.poll()}\n{self.told}"
-            assert time.monotonic() < deadline, f"not within {seconds} s\n{self.told}"
-            time.sleep(0.02)
-
-    def wait_told(self, text: str, times: int = 1) -> None:
-        self.wait_until(lambda: self.told.count(text) >= times)
-
-    def wait(self, seconds: float = 60.0) -> int:
-        """Its exit status."""
-        return self.process.wait(seconds)
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.wait()
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        super().__init__(self.arguments, {**os.environ, **known})
 
     def dead_letters(self, name: str) -> list[Message]:
         return read_all(self.to.broker, [f"{self.to.settings.prefix}{name}"])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.process.poll() is None:
-            self.kill()
-        if error is not None and kind is not None:
-            error.add_note(self.told)
-        self._folder.cleanup()

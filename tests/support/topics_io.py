@@ -15,6 +15,7 @@ from streams.delivery.changelog import MARK
 from streams.flow.mark import Mark, decode_mark
 from streams.settings import Settings
 from tables.customer import NEVER, Customer, unpack
+from tables.events import SOURCES
 from tests.support.brokers import ApacheKafka
 
 Broker = EmbeddedBroker | ApacheKafka
@@ -181,6 +182,20 @@ class GroupReader:
 
     def __exit__(self, *_: object) -> None:
         self._consumer.close()
+
+
+def group_lag(broker: Broker, settings: Settings) -> int:
+    """Records of the sources that the workers' group has not been told of."""
+    consumer = Consumer({"bootstrap.servers": broker.address, "group.id": settings.group_id})
+    sources = [
+        TopicPartition(settings.topic(source), number) for source in SOURCES for number in range(settings.partitions)
+    ]
+    try:
+        told = consumer.committed(sources, timeout=30)
+        ends = [consumer.get_watermark_offsets(place, timeout=30)[1] for place in told]
+    finally:
+        consumer.close()
+    return sum(end - max(place.offset, 0) for place, end in zip(told, ends, strict=True))
 
 
 def states(broker: Broker, settings: Settings) -> dict[bytes, Customer]:

@@ -1,21 +1,17 @@
 """A worker as a process of its own: start it with settings, wait until it is ready, look at it, stop it."""
 
 import contextlib
-import ctypes
 import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -25,11 +21,11 @@ from streams.brokers.embedded import EmbeddedBroker, free_port
 from streams.brokers.topics import create
 from streams.resolve import load_settings
 from streams.settings import Settings
+from tests.support.processes import Running
 from tests.support.topics_io import Broker
 
 ROOT = Path(entry.__file__).parent.parent
 READY = "offbeat worker ready"
-_PR_SET_PDEATHSIG = 1
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -60,7 +56,7 @@ def rules_of_a_minute(folder: Path, *, views: int = 2) -> str:
     return str(file)
 
 
-def _process_environment(environ: Mapping[str, str]) -> dict[str, str]:
+def process_environment(environ: Mapping[str, str]) -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if not name.startswith("OFFBEAT_")}
     return {**ours, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environ}
 
@@ -70,7 +66,7 @@ def offbeat(*arguments: str, environ: Mapping[str, str], seconds: float = 60) ->
     with tempfile.TemporaryDirectory(prefix="offbeat-test-") as folder:
         return subprocess.run(
             [sys.executable, "-m", "streams", *arguments],
-            env=_process_environment(environ),
+            env=process_environment(environ),
             cwd=folder,
             capture_output=True,
             text=True,
@@ -102,11 +98,7 @@ def deploy(broker: Broker, **settings: str) -> Deployment:
     return deployment
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-
-
-class Worker:
+class Worker(Running):
     """`offbeat worker`, running. `with Worker(environ) as worker:`; at the end of the block nothing is left of it."""
 
     program: tuple[str, ...] = ("-m", "streams")
@@ -114,67 +106,15 @@ class Worker:
 
     def __init__(self, environ: Mapping[str, str], **settings: str) -> None:
         """Start it, on a metrics port of its own unless one is given; keywords as for `environment`."""
-        self._folder = tempfile.TemporaryDirectory(prefix="offbeat-worker-")
-        self._output = Path(self._folder.name, "stdout")
-        self._errors = Path(self._folder.name, "stderr")
         metrics = environ.get("OFFBEAT_METRICS", f"127.0.0.1:{free_port()}")
         told = {f"OFFBEAT_{name.upper()}": value for name, value in settings.items()}
         self.environ = {"OFFBEAT_METRICS": metrics, **environ, **told}
-        with self._output.open("wb") as output, self._errors.open("wb") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, *self.program, "worker"],
-                env=_process_environment(self.environ),
-                cwd=self._folder.name,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=errors,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - prctl alone
-            )
+        super().__init__([*self.program, "worker"], process_environment(self.environ))
 
-    # -- what it says
-
-    @property
-    def output(self) -> str:
-        """All of its standard output."""
-        return self._output.read_text()
-
-    @property
-    def errors(self) -> str:
-        """All of its standard error."""
-        return self._errors.read_text()
-
-    @property
-    def told(self) -> str:
-        """All that it has said, for the message of a failed test."""
-        return f"--- stdout\n{self.output}\n--- stderr\n{self.errors}"
-
-    def wait_until(self, what: Callable[[], bool], seconds: float = 20.0) -> None:
-        """Return when `what` holds; fails, with all that the worker said, when it ends before or takes longer.
-
-        As long as its port does not answer, `what` does not hold.
-        """
-        deadline = time.monotonic() + seconds
-
-        def holds() -> bool:
-            try:
-                return what()
-            except OSError:
-                return False
-
-        while not holds():
-            status = self.process.poll()
-            assert status is None, f"the worker ended with {status}\n{self.told}"
-            assert time.monotonic() < deadline, f"not within {seconds} s\n{self.told}"
-            time.sleep(0.02)
-
-    def wait_ready(self, seconds: float = 30.0) -> Self:
+    def wait_ready(self, seconds: float = 60.0) -> Self:
         """Return when it has said that it is ready."""
         self.wait_until(lambda: READY in self.output.splitlines(), seconds)
         return self
-
-    def wait_told(self, text: str, seconds: float = 20.0) -> None:
-        """Return when `text` stands on its standard error."""
-        self.wait_until(lambda: text in self.errors, seconds)
 
     # -- what its metrics port says
 
@@ -227,43 +167,9 @@ class Worker:
                 found[key] = found.get(key, 0) + value
         return found
 
-    def wait_metric(self, name: str, least: float, seconds: float = 30.0, **labels: str) -> None:
+    def wait_metric(self, name: str, least: float, seconds: float = 60.0, **labels: str) -> None:
         """Return when the metric is at least this."""
         self.wait_until(lambda: self.metric(name, **labels) >= least, seconds)
-
-    # -- its end
-
-    def send(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
-
-    def wait(self, seconds: float = 20.0) -> int:
-        """Its exit status; fails, with all that it said, when it does not end."""
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"the worker runs after {seconds} s\n{self.told}") from None
-
-    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 10.0) -> int:
-        """Tell it to stop; its exit status."""
-        self.send(number)
-        return self.wait(seconds)
-
-    def kill(self) -> None:
-        """End it as a crash does."""
-        self.process.kill()
-        self.process.wait()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.process.poll() is None:
-            self.kill()
-        if error is not None and kind is not None:
-            error.add_note(self.told)
-        self._folder.cleanup()
 
 
 @contextlib.contextmanager

@@ -135,7 +135,7 @@ def test_brokers_without_tls_are_waited_for(secured_kafka: SecuredKafka, to: Dep
     with socket.create_server(("127.0.0.1", 0)) as silent:
         environ["OFFBEAT_BROKERS"] = f"127.0.0.1:{silent.getsockname()[1]}"
         with Worker(environ) as worker:
-            worker.wait_told(f"waiting: no broker with TLS at {environ['OFFBEAT_BROKERS']} (no answer)", 30)
+            worker.wait_told(f"waiting: no broker with TLS at {environ['OFFBEAT_BROKERS']} (no answer)")
             assert worker.stop() == 0
 
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import pty
-import signal
 import subprocess
 import sys
 from typing import Any
@@ -20,8 +19,9 @@ from streams.flow.merge import Rejected
 from streams.flow.messages import MessageWriter
 from tests.support.brokers import ApacheKafka
 from tests.support.commands import read_terminal
+from tests.support.killing import killed
 from tests.support.topics_io import Broker, Message, Send, now, produce, read_all
-from tests.support.workers import ROOT, Deployment, _process_environment, deploy, offbeat, running
+from tests.support.workers import ROOT, Deployment, deploy, offbeat, running
 
 TRACE = (("trace", b"\xff\x00"), ("trace", b""))
 HOSTILE = "\x1b[2J\x9b31mred\u202e"
@@ -191,20 +191,8 @@ class Parsed:
 
 # --- broken off ------------------------------------------------------------------------------------------------------
 
-KILLED = """
-import os, signal, sys
+PLACES = """
 from streams.deadletters import returning, run
-from streams.__main__ import main
-
-what, left = sys.argv.pop(1).split(":")
-left = int(left)
-
-def reached(place):
-    global left
-    if place == what:
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
 
 class Returner(returning.Returner):
     async def _acknowledged(self, rows):
@@ -216,9 +204,7 @@ class Returner(returning.Returner):
         reached("written")
 
 run.Returner, run.CHUNK = Returner, 3
-main()
 """
-"""The command, killed where it reaches a place of this name for the n-th time, counted from 0."""
 
 
 @pytest.mark.parametrize("where", ["acknowledged:0", "acknowledged:1", "acknowledged:2", "written:0", "written:1"])
@@ -227,15 +213,7 @@ def test_a_run_that_is_killed_and_run_again_sends_nothing_twice(apache_kafka: Ap
     to = deploy(apache_kafka)
     letters = [dead(to, f"c{n}", viewed(f"c{n}"), partition=n % 2) for n in range(10)]
     produce(to.broker, letters)
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, where, "dead-letters", "replay", "--yes"],
-        env=_process_environment(to.environ),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    killed(to, PLACES, where, "dead-letters", "replay", "--yes")
     rest = command(to, "replay", "--yes")
     assert rest["sent"] + rest["sent_back_before"] == 10
     assert keys(came_back(to)) == [f"c{n}" for n in range(10)]

@@ -3,9 +3,7 @@
 import json
 import random
 import re
-import signal
 import subprocess
-import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,10 @@ from streams.brokers.topics import look
 from streams.repartitioning.repartitionplan import PARTITIONERS
 from tables.customer import VERSION, Customer, pack, unpack
 from tests.support.brokers import ApacheKafka
+from tests.support.killing import killed
 from tests.support.oracle import assert_equal, pure
 from tests.support.topics_io import Send, event, packed_states, produce, read_all
-from tests.support.workers import Deployment, Worker, _process_environment, deploy, environment, offbeat, running
+from tests.support.workers import Deployment, Worker, deploy, environment, offbeat, running
 
 T0 = 1_700_000_000_000
 MINUTE = 60_000
@@ -85,20 +84,8 @@ def refused(to: Deployment, *options: str, partitions: int = 8) -> str:
     return done.stderr.removeprefix("offbeat: ")
 
 
-KILLED = """
-import os, signal, sys
+PLACES = """
 from streams.repartitioning import repartition, mover
-from streams.__main__ import main
-
-what, left = sys.argv.pop(1).split(":")
-left = int(left)
-
-def reached(place):
-    global left
-    if place == what:
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
 
 class Mover(mover.Mover):
     async def send(self, *args):
@@ -116,21 +103,11 @@ def grow(*args):
 
 whole = repartition._grow
 repartition.Mover, repartition._grow, repartition.CHUNK = Mover, grow, 10
-main()
 """
-"""The command, killed where it reaches a place of this name for the n-th time, counted from 0."""
 
 
 def kill(to: Deployment, where: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, where, "topics", "repartition", "--partitions", "8"],
-        env=_process_environment(to.environ),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    killed(to, PLACES, where, "topics", "repartition", "--partitions", "8")
 
 
 KILLS = {

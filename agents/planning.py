@@ -44,7 +44,7 @@ def silent_after(
         _ROUNDS
     ):  # upward: from a moment on the horizon, then the first moment at which that is silent enough
         ahead = horizon_days(clock, clock.all_when(began + days * DAY), horizon)
-        found = rhythm.overdue(window, ahead, probability, since_days=days)
+        found = rhythm.silent_since(days, ahead, probability)
         still = found > days * (1 + _CLOSE)
         days = np.where(still, np.minimum(found, _FAR), days)
         if not still.any():

@@ -161,13 +161,22 @@ class Rhythm:
         probability by as little: trust the date. Raises ValueError unless 0 < window_p < 1, 0 < probability < 1 and
         horizon_days > 0.
         """
+        start = np.maximum(self._ln_window(window_p), self._ln_weeks(since_days))
+        return self._silent(start, horizon_days, probability, limit_days)
+
+    def silent_since(
+        self, since_days: ArrayLike, horizon_days: ArrayLike, probability: float, limit_days: float = 3650
+    ) -> Floats:
+        """`overdue` without a window: the first age from `since_days` on with R_H(D) >= `probability`. (n,)."""
+        return self._silent(self._ln_weeks(since_days), horizon_days, probability, limit_days)
+
+    def _silent(self, start: Floats, horizon_days: ArrayLike, probability: float, limit_days: float) -> Floats:
         if not 0 < probability < 1:
             raise ValueError(f"probability must lie between 0 and 1, not {probability}")
         horizon = np.empty(len(self))
         horizon[:] = horizon_days
         if not (horizon > 0).all():
             raise ValueError(f"horizon_days must be positive, not {horizon.min()}")
-        start = np.maximum(self._ln_window(window_p), self._ln_weeks(since_days))
         found = _days(_silence(self._mixture, self.odds, start, horizon / 7.0, probability))
         return np.where(found <= limit_days, found, np.inf)
 

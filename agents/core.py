@@ -101,6 +101,7 @@ class Core:
 
     def _use(self, parameters: Parameters) -> None:
         """Make all that decides by parameters."""
+        self.parameters = parameters
         rules, emitter = self._rules, self.emitter
         self._repurchase = Repurchase(rules, parameters, emitter)
         self._replenish = Replenish(rules, parameters, emitter)

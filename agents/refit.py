@@ -50,12 +50,12 @@ class Refit:
     """How the current rhythm and the new one do on customers who are held back."""
 
 
-def renew(sample: Sample, current: Parameters, now: int) -> Refit:
+def renew(sample: Sample, current: Parameters, now: int, every: int = EVERY) -> Refit:
     """What is to be done at a week's end: a refit where one is due, else the clock goes on.
 
-    `now` (epoch ms): when the result is to hold from, not before the sample's instant.
+    `now` (epoch ms): when the result is to hold from, not before the sample's instant. `every`: see `refit_due`.
     """
-    if refit_due(sample, current, now):
+    if refit_due(sample, current, now, every):
         return refit(sample, current, now)
     further = extend_clock(sample, current, now)
     return Refit(
@@ -69,14 +69,14 @@ def orders_in(sample: Sample, occasions: Occasions) -> int:
     return round(float(np.sum(gaps + 1)) * EVERYBODY / sample.threshold)
 
 
-def refit_due(sample: Sample, current: Parameters, now: int) -> bool:
-    """Whether enough is new since the last refit."""
+def refit_due(sample: Sample, current: Parameters, now: int, every: int = EVERY) -> bool:
+    """Whether enough is new since the last refit, or it is `every` ms ago."""
     orders = orders_in(sample, occasions_in(sample, Clock(current.clock)))
     live = current.live
     if live is None or not live.fitted_at:
         return orders >= FIRST
     grown = orders / max(live.orders, 1)
-    return grown >= GROWN or (now - live.fitted_at >= EVERY and grown >= _GROWTH)
+    return grown >= GROWN or (now - live.fitted_at >= every and grown >= _GROWTH)
 
 
 def extend_clock(sample: Sample, current: Parameters, now: int) -> Parameters | None:

@@ -40,6 +40,8 @@ class Sampler:
         self._customers = len(states)
         self._keys = iter(list(states))
         self._seen: list[tuple[int, bytes]] = []
+        self._sorted = 0
+        """So many of them are in order."""
         self._limit = EVERYBODY
         self._ordered: list[tuple[int, bytes]] | None = None
         """By hash, descending: the next one is the last."""
@@ -60,10 +62,12 @@ class Sampler:
         limit, keep = self._limit, self._most * _REACH
         keys = list(islice(self._keys, many))
         self._seen += [(number, key) for key in keys if (number := xxh3_64_intdigest(key)) < limit]
-        if len(self._seen) > 2 * keep:
+        if len(self._seen) - self._sorted > keep // 8:  # a few among many that are sorted: else it would take 20 ms
             self._seen.sort()
-            self._limit = self._seen[keep][0]
-            del self._seen[keep:]
+            if len(self._seen) > keep:
+                self._limit = self._seen[keep][0]
+                del self._seen[keep:]
+            self._sorted = len(self._seen)
         if len(keys) < many:
             self._seen.sort(reverse=True)
             self._ordered, self._seen = self._seen, []

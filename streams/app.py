@@ -1,4 +1,4 @@
-"""Puts the worker together: settings, rules and parameters become a Faust app with its transport, table and agent."""
+"""Puts the worker together: a Faust app with its transport, table and agent."""
 
 from collections.abc import Callable, Mapping
 from functools import cache, partial
@@ -15,7 +15,7 @@ from streams.clock import Clock
 from streams.delivery.changelog import read_changelog
 from streams.delivery.holdings import Holdings
 from streams.delivery.partition import Partition
-from streams.delivery.ports import Fatal, Means, Views
+from streams.delivery.ports import Fatal, Learning, Means, Views
 from streams.delivery.writer import make_writer
 from streams.flow.flood import FloodGuard
 from streams.group.assignor import WholeAssignor
@@ -25,7 +25,6 @@ from streams.settings import Settings
 from streams.watch.metrics import Metrics
 from streams.watch.status import Status
 from tables.events import SOURCES
-from tables.parameters import Parameters
 
 POLL_RECORDS = 4_000
 """Records of one fetch, over all partitions."""
@@ -34,7 +33,6 @@ POLL_RECORDS = 4_000
 def build_app(
     settings: Settings,
     rules: Rules,
-    parameters: Parameters,
     *,
     topics: Mapping[str, Found],
     metrics: Metrics,
@@ -43,11 +41,12 @@ def build_app(
     fatal: Fatal,
     on_live: Callable[[set[int]], None],
     views: Views,
+    learning: Learning,
 ) -> faust.App:
     """The app, ready to start.
 
     `topics`: all of ours, by name. `fatal(code, message)` ends the process. `on_live` hears which partition
-    numbers have been taken over, `views` what is durable.
+    numbers have been taken over, `views` what is durable; `learning` knows by which parameters to go.
     """
     count = topics[settings.sources[0]].partitions
     partitions = {name: found.partitions for name, found in topics.items()}
@@ -88,7 +87,7 @@ def build_app(
             new_writer=lambda number: make_writer(settings, number, partitions, thread.check_awake),
             read_changelog=partial(read_changelog, settings),
             new_core=lambda: Core(
-                rules, parameters, track_offsets=settings.delivery == "at_least_once", calibrate=True
+                rules, learning.parameters, track_offsets=settings.delivery == "at_least_once", calibrate=True
             ),
             flood=flood,
             clock=clock,
@@ -97,6 +96,7 @@ def build_app(
             topic_ids={source: id_ for source, id_ in named.items() if id_},
             retention=retention,
             views=views,
+            learning=learning,
         )
 
     manager.holdings = Holdings(lambda number: Partition(number, means()), fatal)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from agents.kinds import Flag, Kind, Number, Whole
+from agents.kinds import MS, Flag, Kind, Number, Whole, milliseconds
 
 _LEGAL = re.compile(r"[A-Za-z0-9._-]+")
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
@@ -90,6 +90,19 @@ class Name(Text):
         if not self.low <= len(name) <= self.high or (name and not _LEGAL.fullmatch(name)) or name in (".", ".."):
             raise ValueError
         return name
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule(Text):
+    """How often something is done: a duration, or left to Offbeat, or never."""
+
+    allowed: str = '"auto", "off", or a duration from "1d" to "365d" (units d, h, m, s)'
+
+    def read(self, value: object) -> str:
+        text = _text(value)
+        if text not in ("auto", "off") and not MS["d"] <= milliseconds(text) <= 365 * MS["d"]:
+            raise ValueError
+        return text
 
 
 @dataclass(frozen=True, slots=True)

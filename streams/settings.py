@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from agents.kinds import Choice, Number, duration, setting, whole
+from agents.kinds import MS, Choice, Number, duration, milliseconds, setting, whole
 from streams.access.security import Security, SettingsError
-from streams.settingkinds import Address, Addresses, File, Folder, Name, RedisUrl
+from streams.settingkinds import Address, Addresses, File, Folder, Name, RedisUrl, Schedule
 from streams.watch.logformat import FORMATS
 from tables.events import SOURCES
 
@@ -38,6 +38,7 @@ class Topics:
     segments: str = _name("segments")
     dead_letters: str = _name("dead-letters")
     changelog: str = _name("offbeat-changelog")
+    parameters: str = _name("offbeat-parameters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ class Settings:
     rules: Path | None = field(default=None, metadata={"kind": File()})
     parameters: Path | None = field(default=None, metadata={"kind": File()})
     """`builtin`: the built-in ones, and so is None, but for a backtest, which then learns its own."""
+    refit: str = setting(Schedule(), "auto")
+    """How often workers fit parameters from what they remember; see `refit_every` and `follows`."""
     clock: str = setting(Choice(("wall", "event")), "wall")
     """What timers follow: the wall clock, or event time (for replays)."""
     group: str = _name("offbeat")
@@ -101,13 +104,33 @@ class Settings:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The topics written, without the changelog."""
-        return tuple(self.topic(f.name) for f in fields(Topics) if f.name not in (*SOURCES, "changelog"))
+        """The topics written, without those that workers keep for themselves."""
+        return tuple(self.topic(f.name) for f in fields(Topics) if f.name not in (*SOURCES, "changelog", "parameters"))
 
     @property
     def changelog(self) -> str:
         """The topic of the customers' states."""
         return self.topic("changelog")
+
+    @property
+    def published(self) -> str:
+        """The topic of the population parameters, and of the samples that they are fitted from."""
+        return self.topic("parameters")
+
+    @property
+    def refit_every(self) -> int:
+        """Ms after which workers fit parameters anew at the latest; 0: they fit none.
+
+        `auto`: by the wall clock, unless parameters are named. A replay of the past is to come out the same each time.
+        """
+        if self.refit == "auto":
+            return 28 * MS["d"] if self.clock == "wall" and self.parameters is None else 0
+        return 0 if self.refit == "off" else milliseconds(self.refit)
+
+    @property
+    def follows(self) -> bool:
+        """Whether workers adopt what is published: unless parameters are named, and none are fitted."""
+        return self.parameters is None or self.refit_every > 0
 
     @property
     def group_id(self) -> str:

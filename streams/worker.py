@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import socket
 import threading
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
@@ -10,9 +12,10 @@ from agents.rules import Rules, load_rules
 from streams import __version__
 from streams.brokers.topicfacts import Cluster
 from streams.clock import WallClock
-from streams.delivery.ports import NoViews, Views
+from streams.delivery.ports import Fixed, Learning, NoViews, Views
 from streams.ending import Ending
 from streams.memory import take_care_of_memory
+from streams.refit.thread import RefitThread, learning
 from streams.settings import Settings
 from streams.startup import check_topics, wait_for_brokers
 from streams.stopping import StopSignal
@@ -60,12 +63,16 @@ async def _serve(settings: Settings, rules: Rules, parameters: Parameters, stop:
         if cluster is not None:
             check_topics(settings, cluster)
             status.phase = "joining"
-            views = stack.enter_context(_views(settings, rules, parameters, metrics))
-            ending.app = app = _build(settings, rules, parameters, cluster, metrics, status, ending, views)
-            take_care_of_memory()
-            crashed = await _run(app, stop, status, ending)
-            if crashed is not None:
-                ending.fatal(70, f"the worker crashed: {type(crashed).__name__}: {crashed}")
+            thread = _learning(settings, parameters, cluster, metrics)
+            known = Fixed(parameters) if thread is None else await stop.unless(stack.enter_context(thread).known())
+            if known is not None:
+                status.parameters = lambda: known.parameters.version
+                views = stack.enter_context(_views(settings, rules, known, metrics))
+                ending.app = app = _build(settings, rules, cluster, metrics, status, ending, views, known)
+                take_care_of_memory()
+                crashed = await _run(app, stop, status, ending)
+                if crashed is not None:
+                    ending.fatal(70, f"the worker crashed: {type(crashed).__name__}: {crashed}")
     log.info("stopped")
     return 0
 
@@ -73,19 +80,18 @@ async def _serve(settings: Settings, rules: Rules, parameters: Parameters, stop:
 def _build(
     settings: Settings,
     rules: Rules,
-    parameters: Parameters,
     cluster: Cluster,
     metrics: Metrics,
     status: Status,
     ending: Ending,
     views: Views,
+    learning: Learning,
 ) -> Any:
     from streams.app import build_app  # noqa: PLC0415 - Faust takes a second, in which the endpoints answer already
 
     return build_app(
         settings,
         rules,
-        parameters,
         topics=cluster.found,
         metrics=metrics,
         status=status,
@@ -93,15 +99,28 @@ def _build(
         fatal=ending.fatal,
         on_live=lambda numbers: _live(status, numbers),
         views=views,
+        learning=learning,
     )
 
 
-def _views(settings: Settings, rules: Rules, parameters: Parameters, metrics: Metrics) -> AbstractContextManager[Views]:
+def _learning(
+    settings: Settings, parameters: Parameters, cluster: Cluster, metrics: Metrics
+) -> AbstractContextManager[RefitThread] | None:
+    """Who follows what is published; None: the parameters stay what they are."""
+    if not settings.follows:
+        metrics.refit.in_force(parameters.version)
+        return None
+    partitions = cluster.found[settings.sources[0]].partitions
+    by = f"worker {socket.gethostname()}:{os.getpid()}"
+    return learning(settings, parameters, partitions, by, metrics.refit)
+
+
+def _views(settings: Settings, rules: Rules, learning: Learning, metrics: Metrics) -> AbstractContextManager[Views]:
     if not settings.redis:
         return nullcontext(NoViews())
     from streams.views.thread import shown  # noqa: PLC0415 - few need Redis
 
-    return shown(settings, rules, parameters, metrics.views)
+    return shown(settings, rules, learning, metrics.views)
 
 
 async def _run(app: Any, stop: StopSignal, status: Status, ending: Ending) -> BaseException | None:

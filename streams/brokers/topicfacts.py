@@ -56,7 +56,7 @@ class Cluster:
 
 def every(settings: Settings) -> tuple[str, ...]:
     """The full names of all topics."""
-    return (*settings.sources, *settings.outputs, settings.changelog)
+    return (*settings.sources, *settings.outputs, settings.changelog, settings.published)
 
 
 def retention_of(topic: Found) -> int | None:

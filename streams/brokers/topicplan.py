@@ -33,9 +33,13 @@ def wanted(settings: Settings, cluster: Cluster) -> list[Topic]:
     common = {"min.insync.replicas": "2"} if copies >= 3 else {}
     special = {
         settings.changelog: _CHANGELOG,
+        settings.published: _CHANGELOG,
         settings.topic("dead_letters"): {"max.message.bytes": str(DEAD_LETTER_BYTES)},
     }
-    return [Topic(name, partitions, copies, {**common, **special.get(name, {})}) for name in every(settings)]
+    return [
+        Topic(name, 1 if name == settings.published else partitions, copies, {**common, **special.get(name, {})})
+        for name in every(settings)
+    ]
 
 
 def compare(settings: Settings, cluster: Cluster) -> list[Difference]:
@@ -43,7 +47,9 @@ def compare(settings: Settings, cluster: Cluster) -> list[Difference]:
     found = [
         *_missing(settings, cluster),
         *_partitions(settings, cluster),
-        *_changelog(settings, cluster),
+        *_compacted(settings.changelog, "states of customers", settings, cluster),
+        *_compacted(settings.published, "parameters", settings, cluster),
+        *_published(settings, cluster),
         *_dead_letters(settings, cluster),
         *warnings(settings, cluster),
     ]
@@ -84,8 +90,7 @@ def _count(partitions: int) -> str:
     return f"{partitions} partition{'s' if partitions != 1 else ''}"
 
 
-def _changelog(settings: Settings, cluster: Cluster) -> Iterator[Difference]:
-    name = settings.changelog
+def _compacted(name: str, what: str, settings: Settings, cluster: Cluster) -> Iterator[Difference]:
     configs = cluster.found[name].configs if name in cluster.found else {}
     if not configs:
         if name in cluster.found:
@@ -93,8 +98,20 @@ def _changelog(settings: Settings, cluster: Cluster) -> Iterator[Difference]:
     elif (policy := configs.get("cleanup.policy", "delete")) != "compact":
         yield Difference(
             name,
-            f"has cleanup.policy={policy}: states of customers would be lost",
+            f"has cleanup.policy={policy}: {what} would be lost",
             configure(settings, name, "cleanup.policy=compact"),
+            must=True,
+        )
+
+
+def _published(settings: Settings, cluster: Cluster) -> Iterator[Difference]:
+    """What comes later counts, and order is kept within a partition alone."""
+    name = settings.published
+    if name in cluster.found and cluster.found[name].partitions != 1:
+        yield Difference(
+            name,
+            f"has {_count(cluster.found[name].partitions)}, and must have one",
+            "delete it (kafka-topics.sh --delete) and run: offbeat topics create; what was published, publish again",
             must=True,
         )
 

@@ -29,6 +29,7 @@ def rebuild(settings: Settings, as_json: bool) -> None:
     from agents.rules import Rules, load_rules  # noqa: PLC0415 - as above
     from streams.brokers.topics import BrokerError  # noqa: PLC0415 - as above
     from streams.errors import StopError  # noqa: PLC0415 - as above
+    from streams.refit.hand import read_board  # noqa: PLC0415 - as above
     from streams.views.rebuild import Rebuild  # noqa: PLC0415 - as above
     from streams.views.store import ViewError  # noqa: PLC0415 - as above
     from tables.customer import StateError  # noqa: PLC0415 - as above
@@ -39,7 +40,9 @@ def rebuild(settings: Settings, as_json: bool) -> None:
 
     try:
         rules = load_rules(settings.rules) if settings.rules else Rules()
-        done = Rebuild(settings, rules, parameters_named(settings.parameters)).run(tell)
+        given = parameters_named(settings.parameters)
+        published = read_board(settings).parameters if settings.follows else None
+        done = Rebuild(settings, rules, published or given).run(tell)
     except ViewError as error:
         raise click.ClickException(f"Redis {error}; see offbeat doctor, then run it again") from None
     except ParametersError as error:

@@ -123,6 +123,7 @@ class Partition:
         self.pause()
         await self._leash.cut(END_SECONDS)
         self._means.views.end(self.number, settled=self.pipeline is not None and not self.busy)
+        self._means.learning.end(self.number)
         await self._forget()
         self._report.gone()
 
@@ -181,6 +182,7 @@ class Partition:
             self._hear_ends(pipeline)
             while True:
                 began = clock()
+                self._means.learning.prepare(pipeline)
                 outcome = pipeline.work(self._means.clock.now(), self._size.most)
                 if not outcome.empty:
                     worked = clock()
@@ -194,6 +196,7 @@ class Partition:
                 if not pipeline.more:
                     break
             self._means.views.idle(self.number, pipeline)
+            self._means.learning.idle(self.number, pipeline)
             self._report.holds(pipeline, self._means.clock.now())
             await self._group.follow(pipeline.positions)
         except asyncio.CancelledError:  # it was broken off: what is in memory is not to be trusted

@@ -18,6 +18,7 @@ from streams.flow.pipeline import Outcome, Pipeline
 from streams.settings import Settings
 from streams.watch.metrics import Metrics
 from streams.watch.status import Status
+from tables.parameters import BUILTIN, Parameters
 
 Row = tuple[bytes | None, bytes | None, Headers]
 """Key, value and headers of a record to be written."""
@@ -112,6 +113,36 @@ class NoViews:
     def end(self, number: int, /, *, settled: bool) -> None: ...
 
 
+class Learning(Protocol):
+    """Who knows by which parameters to go, and learns from what is remembered. Nothing here waits or raises."""
+
+    @property
+    def parameters(self) -> Parameters:
+        """Those in force now."""
+
+    def prepare(self, pipeline: Pipeline, /) -> None:
+        """A batch is about to begin: its core is to go by what is in force."""
+
+    def idle(self, number: int, pipeline: Pipeline, /) -> None:
+        """Between two batches: all that `pipeline` holds is durable."""
+
+    def end(self, number: int, /) -> None:
+        """It is somebody else's now, or nobody's."""
+
+
+class Fixed:
+    """Nothing is learnt: the parameters stay what they are."""
+
+    def __init__(self, parameters: Parameters) -> None:
+        self.parameters = parameters
+
+    def prepare(self, pipeline: Pipeline, /) -> None: ...
+
+    def idle(self, number: int, pipeline: Pipeline, /) -> None: ...
+
+    def end(self, number: int, /) -> None: ...
+
+
 class ReadChangelog(Protocol):
     """Reads a partition of the changelog (streams.delivery.changelog.read_changelog)."""
 
@@ -148,6 +179,7 @@ class Means:
     retention: Mapping[str, int] = field(default_factory=dict)
     """By topic: how long it keeps events, in ms; without those that keep them for ever, or of which nobody knows."""
     views: Views = field(default_factory=NoViews)
+    learning: Learning = field(default_factory=lambda: Fixed(BUILTIN))
     epochs: Iterator[int] = field(default_factory=lambda: count(1))
     """Names of seeks."""
     new_token: Callable[[], str] = lambda: uuid4().hex

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 from msgspec import Struct
 
 from agents.decisions import Cancellation, Decision, iso
-from agents.portrait import Painter
+from agents.portrait import Portrait
 from streams.views.backlog import Change
 from tables.customer import Customer, OpenTrigger, unpack
 
@@ -35,10 +35,16 @@ class Row(NamedTuple):
     """Entries of the list of what was sent, JSON, and when they were, epoch ms."""
 
 
+class Draws(Protocol):
+    """Draws portraits, as agents.portrait.Painter does."""
+
+    def portraits(self, customers: Sequence[tuple[str, Customer]], now: int, /) -> list[Portrait]: ...
+
+
 class Renderer:
     """Draws views."""
 
-    def __init__(self, painter: Painter) -> None:
+    def __init__(self, painter: Draws) -> None:
         self._painter = painter
 
     def rows(self, changes: Sequence[Change], now: int) -> list[Row]:

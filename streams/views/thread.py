@@ -2,19 +2,20 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from uuid import uuid4
 
-from agents.portrait import Painter
+from agents.portrait import Painter, Portrait
 from agents.rules import Rules
+from streams.delivery.ports import Learning
 from streams.settings import Settings
 from streams.views.keeper import Keeper
 from streams.views.outbox import Outbox
 from streams.views.render import Renderer
 from streams.views.store import ViewError, ViewStore
 from streams.watch.viewmetrics import Reason, ViewMetrics
-from tables.parameters import Parameters
+from tables.customer import Customer
 
 log = logging.getLogger(__name__)
 
@@ -77,11 +78,25 @@ class ViewThread:
         self._keeper.metrics.failures.labels(reason).inc()
 
 
+class _Current:
+    """Draws by the parameters that are in force when it is asked."""
+
+    def __init__(self, rules: Rules, learning: Learning) -> None:
+        self._rules, self._learning, self._of = rules, learning, learning.parameters
+        self._painter = Painter(rules, self._of)
+
+    def portraits(self, customers: Sequence[tuple[str, Customer]], now: int) -> list[Portrait]:
+        parameters = self._learning.parameters
+        if parameters is not self._of:
+            self._of, self._painter = parameters, Painter(self._rules, parameters)
+        return self._painter.portraits(customers, now)
+
+
 @contextmanager
-def shown(settings: Settings, rules: Rules, parameters: Parameters, metrics: ViewMetrics) -> Iterator[Outbox]:
-    """Where to leave what is durable; while the context lasts it is shown in Redis."""
+def shown(settings: Settings, rules: Rules, learning: Learning, metrics: ViewMetrics) -> Iterator[Outbox]:
+    """Where to leave what is durable; while the context lasts it is shown in Redis, by the parameters in force."""
     outbox = Outbox(metrics)
-    renderer = Renderer(Painter(rules, parameters))
+    renderer = Renderer(_Current(rules, learning))
     keeper = Keeper(ViewStore(settings), renderer, outbox, metrics, name=uuid4().hex, refresh=settings.views.refresh)
     thread = ViewThread(keeper)
     thread.start()

@@ -11,6 +11,7 @@ from agents.notices import Bound
 from streams.flow.decode import KINDS
 from streams.flow.pipeline import Outcome
 from streams.watch.calibrationmetrics import CalibrationMetrics
+from streams.watch.refitmetrics import RefitMetrics
 from streams.watch.shopmetrics import ShopMetrics
 from streams.watch.viewmetrics import ViewMetrics
 from tables.events import AnyEvent, type_name
@@ -83,6 +84,7 @@ class Metrics:
         self.ready = gauge("ready", "1 while all partition numbers of the worker are live")
         self.loop_still = gauge("loop_still_seconds", "Since the event loop has turned")
         self.views = ViewMetrics(registry)
+        self.refit = RefitMetrics(registry)
         self.info = gauge("info", "1, by version and delivery mode", "version", "delivery")
         self._begin()
 

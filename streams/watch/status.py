@@ -100,6 +100,8 @@ class Status:
         self._ready = False
         self.phase = "starting"
         self.partitions: dict[int, PartitionStatus] = {}
+        self.parameters: Callable[[], str | None] = lambda: None
+        """Tells the version of the population parameters in force; None: not known yet."""
 
     def partition(self, number: int, *, ages: bool) -> PartitionStatus:
         """The one of this number, from now on."""
@@ -139,11 +141,12 @@ class Status:
         return self.turning and all(p.phase != "frozen" for p in self.partitions.copy().values())
 
     def report(self) -> dict[str, Any]:
-        """What `/health` shows: the worker's phase, and of each partition number its own."""
+        """What `/health` shows: the worker's phase and parameters, and of each partition number its own phase."""
         return {
             "phase": self.phase,
             "ready": self.ready,
             "healthy": self.healthy,
+            "parameters": self.parameters(),
             "partitions": {str(number): found.report() for number, found in sorted(self.partitions.copy().items())},
             "seconds_since_loop_turned": round(self.loop_still_seconds, 1),
         }

@@ -121,7 +121,8 @@ def test_every_query_and_every_alert_finds_what_a_real_worker_shows(scraped: Scr
     trade(to, worker)
     until(lambda: number(server, "sum(offbeat_trigger_cancellations_total)") >= 1)
     for title, expr in queries():
-        until(partial(numbers, server, expr), f"{title}: {expr}")
+        nothing_fitted = "offbeat_refit_coverage" in expr  # by a worker that has just begun: it is not a number yet
+        until(partial(server.query if nothing_fitted else partial(numbers, server), expr), f"{title}: {expr}")
     draw(f"http://{server.address}", "offbeat", Span(time.time() - 60, time.time()), tmp_path)
     for name in BOARDS:
         picture = (tmp_path / name).with_suffix(".svg").read_text()

@@ -82,6 +82,7 @@ def test_every_setting_can_be_set_from_file_and_environment(tmp_path: Path) -> N
         ("metrics",): "",
         ("rules",): "r.toml",
         ("parameters",): "p.json",
+        ("refit",): "14d",
         ("clock",): "event",
         ("group",): "g",
         ("session_timeout",): "30s",
@@ -111,6 +112,29 @@ def test_every_setting_can_be_set_from_file_and_environment(tmp_path: Path) -> N
     assert from_file.security.ca == Path("ca.pem")
     assert from_file.topics.dead_letters == "t-9"
     assert from_file.views == Views(ttl=30 * 86_400_000, sent_ttl=3_600_000, refresh=2 * 86_400_000)
+
+
+@pytest.mark.parametrize(
+    ("told", "days", "follows"),
+    [
+        ({}, 28, True),
+        ({"CLOCK": "event"}, 0, True),
+        ({"PARAMETERS": "p.json"}, 0, False),
+        ({"PARAMETERS": "builtin"}, 0, False),
+        ({"REFIT": "off"}, 0, True),
+        ({"REFIT": "7d", "CLOCK": "event", "PARAMETERS": "p.json"}, 7, True),
+    ],
+)
+def test_when_workers_fit_and_what_they_follow(tmp_path: Path, told: dict[str, str], days: int, follows: bool) -> None:
+    found = of(tmp_path, environ={f"OFFBEAT_{name}": value for name, value in told.items()})
+    assert (found.refit_every, found.follows) == (days * 86_400_000, follows)
+
+
+@pytest.mark.parametrize("wrong", ["23h", "400d", "weekly", ""])
+def test_a_schedule_that_is_none_is_told(tmp_path: Path, wrong: str) -> None:
+    told = error(tmp_path, environ={"OFFBEAT_REFIT": wrong})
+    allowed = '"auto", "off", or a duration from "1d" to "365d" (units d, h, m, s)'
+    assert told == f'OFFBEAT_REFIT: "{wrong}" is not allowed; give {allowed}'
 
 
 def test_views_do_not_expire_before_they_are_written_again(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_brokers_that_restart_while_a_worker_joins(kafka: ApacheKafka) -> None:
 def test_topics_that_are_missing(embedded_broker: EmbeddedBroker) -> None:
     line = refused(environment(embedded_broker, "nobody-made-them."), 2)
     assert line.startswith("topic nobody-made-them.")
-    assert line.endswith(" is missing (and 10 more: offbeat topics check); run: offbeat topics create")
+    assert line.endswith(" is missing (and 11 more: offbeat topics check); run: offbeat topics create")
 
 
 def test_topics_with_unequal_partitions(apache_kafka: ApacheKafka) -> None:

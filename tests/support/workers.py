@@ -42,6 +42,7 @@ def environment(broker: Broker | str, prefix: str, **settings: str) -> dict[str,
         "delivery": "at_least_once" if embedded else "exactly_once",
         "session_timeout": "1s" if embedded else "6s",
         "partitions": "2",
+        "refit": "off",
         **settings,
     }
     return {f"OFFBEAT_{name.upper()}": value for name, value in found.items()}

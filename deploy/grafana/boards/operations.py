@@ -82,6 +82,18 @@ _PARTITIONS = Row(
                (Query("max by (partition) (offbeat_recovery_left_seconds{JOB})", "{{partition}}"),)),
     ),
 )  # fmt: skip
+_PARAMETERS = Row(
+    "Parameters",
+    (
+        Curves("Versions in force", "Workers of each; a moment after a refit there is one.", "none",
+               (Query("count by (version) (offbeat_parameters_info{JOB})", "{{version}}"),), stacked=True),
+        Curves("Refits", "By what became of them.", "short",
+               (Query("sum by (outcome) (increase(offbeat_refits_total{JOB}[$__rate_interval]))", "{{outcome}}"),)),
+        Curves("Windows on customers held back", "Shares of gaps inside windows of 50, 80 and 90 %, last refit.",
+               "percentunit",
+               (Query("max by (of, window) (offbeat_refit_coverage{JOB})", "{{window}} {{of}}"),)),
+    ),
+)  # fmt: skip
 _PROCESS = Row(
     "Processes",
     (
@@ -101,5 +113,5 @@ def operations() -> Dashboard:
         "offbeat-operations",
         "Offbeat: operations",
         "What flows, how far behind it is, what goes wrong.",
-        (_GLANCE, _THROUGHPUT, _LAG, _BATCHES, _PARTITIONS, _PROCESS),
+        (_GLANCE, _THROUGHPUT, _LAG, _BATCHES, _PARTITIONS, _PARAMETERS, _PROCESS),
     )

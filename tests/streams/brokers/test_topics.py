@@ -50,8 +50,18 @@ def test_copies_follow_the_brokers_unless_set() -> None:
 
 def test_existing_sources_set_the_number_of_partitions() -> None:
     there = Cluster(1, {"carts": Found(12, 1, {})})
-    assert {topic.partitions for topic in wanted(SETTINGS, there)} == {12}
-    assert {topic.partitions for topic in wanted(SETTINGS, Cluster(1, {}))} == {4}
+    assert {topic.partitions for topic in wanted(SETTINGS, there) if topic.name != SETTINGS.published} == {12}
+    assert {topic.partitions for topic in wanted(SETTINGS, Cluster(1, {})) if topic.name != SETTINGS.published} == {4}
+
+
+def test_parameters_have_one_partition() -> None:
+    for there in (Cluster(1, {}), Cluster(1, {"carts": Found(12, 1, {})})):
+        (topic,) = [topic for topic in wanted(SETTINGS, there) if topic.name == SETTINGS.published]
+        assert (topic.partitions, topic.configs["cleanup.policy"]) == (1, "compact")
+    difference = only(compare(SETTINGS, cluster(parameters={"partitions": 4})))
+    assert (difference.topic, difference.what) == (SETTINGS.published, "has 4 partitions, and must have one")
+    assert "offbeat topics create" in difference.advice
+    assert difference.must
 
 
 def test_a_missing_topic_must_be_made() -> None:
@@ -60,7 +70,7 @@ def test_a_missing_topic_must_be_made() -> None:
     difference = only(compare(SETTINGS, gone))
     assert (difference.topic, difference.what, difference.must) == ("segments", "is missing", True)
     assert difference.advice == "run: offbeat topics create"
-    assert len(compare(SETTINGS, Cluster(1, {}))) == len(every(SETTINGS)) == 11
+    assert len(compare(SETTINGS, Cluster(1, {}))) == len(every(SETTINGS)) == 12
 
 
 @pytest.mark.parametrize("topic", ["purchases", "carts", "customers", "changelog"])
@@ -77,8 +87,9 @@ def test_outputs_may_have_any_number_of_partitions() -> None:
 
 
 @pytest.mark.parametrize("policy", [{"cleanup.policy": "delete"}, {"cleanup.policy": "compact,delete"}, {"x": "y"}])
-def test_a_changelog_must_be_compacted_and_only_that(policy: dict[str, str]) -> None:
-    difference = only(compare(SETTINGS, cluster(changelog={"configs": policy})))
+@pytest.mark.parametrize("topic", ["changelog", "parameters"])
+def test_what_workers_keep_must_be_compacted_and_only_that(topic: str, policy: dict[str, str]) -> None:
+    difference = only(compare(SETTINGS, cluster(**{topic: {"configs": policy}})))
     assert difference.must
     assert "--add-config cleanup.policy=compact" in difference.advice
 
@@ -129,14 +140,14 @@ def on(address: str, prefix: str) -> Settings:
 
 
 def assert_created_and_checked(settings: Settings) -> None:
-    assert len([d for d in check(settings) if d.what == "is missing"]) == 11
+    assert len([d for d in check(settings) if d.what == "is missing"]) == 12
     assert not [name for name in look(settings).found if name in every(settings)], "asking must not make topics"
     made, differences = create(settings)
     assert (sorted(topic.name for topic in made), differences) == (sorted(every(settings)), [])
     assert create(settings) == ([], [])
     assert check(settings) == []
     found = look(settings).found
-    assert {topic.partitions for topic in found.values()} == {3}
+    assert {name: topic.partitions for name, topic in found.items() if topic.partitions != 3} == {settings.published: 1}
     assert found[settings.changelog].configs["cleanup.policy"] == "compact"
     assert found[settings.topic("dead_letters")].configs["max.message.bytes"] == str(DEAD_LETTER_BYTES)
 
@@ -156,7 +167,7 @@ def test_topics_somebody_else_made_wrong_are_told_and_left_alone(embedded_broker
     client.create_topics({settings.changelog: {"num_partitions": 2, "replication_factor": 1}})
     client.close()
     made, differences = create(settings)
-    assert {topic.partitions for topic in made} == {5}
+    assert {topic.partitions for topic in made if topic.name != settings.published} == {5}
     changelog = [d for d in differences if d.topic == settings.changelog]
     assert any("has 2 partitions" in d.what for d in changelog)
     assert look(settings).found[settings.changelog].partitions == 2

@@ -18,7 +18,7 @@ def test_topics_are_made_and_checked(embedded_broker: EmbeddedBroker, capsys: py
     assert run(["topics", "create", *where, "--partitions", "2"]) == 0
     out = capsys.readouterr().out
     assert "made commands-test.carts  2 partitions" in out
-    assert out.endswith("all 11 topics are as they should be\n")
+    assert out.endswith("all 12 topics are as they should be\n")
     assert run(["topics", "create", *where, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"made": [], "differences": []}
     assert run(["topics", "check", *where, "--json"]) == 0

@@ -64,10 +64,12 @@ def test_a_loop_that_does_not_turn() -> None:
     clock.now += STILL_SECONDS
     assert (status.turning, status.ready, status.healthy) == (False, False, False)
     status.beat()
+    status.parameters = lambda: "fit-1"
     assert status.report() == {
         "phase": "live",
         "ready": True,
         "healthy": True,
+        "parameters": "fit-1",
         "partitions": {},
         "seconds_since_loop_turned": 0.0,
     }

@@ -7,7 +7,20 @@ durable; when that fails, the states are of no use any more and are restored ane
 
 from collections.abc import Iterator, Mapping
 
-from tables.customer import NEVER, Customer, Visitor, pack, read_head, unpack, with_head, with_wake
+from tables.customer import (
+    HEAD,
+    HEAD_SIZE,
+    NEVER,
+    OLDEST,
+    VERSION,
+    Customer,
+    Visitor,
+    pack,
+    read_head,
+    unpack,
+    with_head,
+    with_wake,
+)
 from tables.timers import Entry, Timers
 from tables.visitor import unpack_visitor
 
@@ -71,9 +84,13 @@ class States:
 
     def _armed(self) -> Iterator[Entry]:
         """Who is to be woken; at once, who was planned by another fingerprint."""
+        own, unpack_head = self.plan, HEAD.unpack_from
         for key, packed in self._packed.items():
-            plan, wake = read_head(packed)
-            if plan != self.plan and wake:
+            # `read_head` without a call for each of millions, but for who refuses the form
+            version, plan, wake = unpack_head(packed) if len(packed) >= HEAD_SIZE else (0, 0, 0)
+            if not OLDEST <= version <= VERSION:
+                read_head(packed)
+            if plan != own and wake:
                 wake = 0
                 self._packed[key] = with_wake(packed, 0)
             if wake < NEVER:

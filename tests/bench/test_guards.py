@@ -60,7 +60,7 @@ def no_collector() -> Iterator[None]:
 @pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize(
     ("apart", "python", "in_c", "decisions"),
-    [(5, 17.5, 22.7, 0), (2_000, 19.2, 24.9, 250)],
+    [(5, 17.8, 22.7, 0), (2_000, 19.3, 24.9, 250)],
     ids=["a busy hour", "a backlog of six hours"],
 )
 def test_calls_for_an_event(apart: int, python: float, in_c: float, decisions: int) -> None:

@@ -6,7 +6,7 @@ from agents.decisions import RuleRef, iso, spell, trigger_id
 from agents.emitter import Emitter
 from agents.rules import Rule, Rules
 from tables.cart import Cart, Checkout, Viewed
-from tables.customer import NEVER, Customer
+from tables.customer import NEVER, Customer, Visitor
 
 
 class Carts:
@@ -24,7 +24,7 @@ class Carts:
         }
         self._emit = emitter
 
-    def wake(self, customer: Customer) -> int:
+    def wake(self, customer: Visitor) -> int:
         """When cart, checkout or views of the customer are to be looked at next."""
         cart, checkout = customer.cart, customer.checkout
         if checkout is not None and self._checkout.enabled and not checkout.told:
@@ -37,7 +37,7 @@ class Carts:
                 return max(seen[1].at, cart.since if cart else 0, cart.touched_at if cart else 0) + self._browse.after
         return NEVER
 
-    def timer(self, customer: Customer) -> tuple[str, int] | None:
+    def timer(self, customer: Visitor) -> tuple[str, int] | None:
         """The rule that waits for the customer to leave cart, checkout or views alone, and when it fires."""
         wake = self.wake(customer)
         if wake == NEVER:
@@ -47,7 +47,7 @@ class Carts:
             return self._checkout.NAME, wake
         return (self._browse if cart is None or cart.empty else self._cart).NAME, wake
 
-    def wake_for(self, customer: Customer, product: str) -> int:
+    def wake_for(self, customer: Visitor, product: str) -> int:
         """The same on account of one more look at a product; NEVER: it was not looked at often enough to matter."""
         seen = customer.viewed.get(product) if customer.viewed else None  # a late look may be forgotten already
         return NEVER if seen is None or seen.times < self._browse.views else self.wake(customer)

@@ -24,7 +24,7 @@ from agents.rules import Rules
 from agents.sales import Sales
 from agents.sweep import Sweep
 from tables.clock import Clock
-from tables.customer import NEVER, Customer, seen_before
+from tables.customer import NEVER, Customer, Visitor, seen_before
 from tables.events import CARTS, SOURCES, AnyEvent, CustomerErased, OrderCompleted
 from tables.parameters import Parameters
 from tables.productform import IDLE
@@ -119,7 +119,7 @@ class Core:
             calibration=self.calibration,
         )
         handlers.counts, handlers.sales = self.counts, self.sales
-        self._handlers, self._wake = handlers.by_type, handlers.wake
+        self._handlers, self._visits, self._wake = handlers.by_type, handlers.visits, handlers.wake
 
     @property
     def next_due(self) -> int:
@@ -138,6 +138,8 @@ class Core:
         `source` is its index in tables.events.SOURCES, `at` its event time in epoch ms. Timers due before it must have
         been fired: see `advance`.
         """
+        if source == _CARTS:
+            return self._visit(offset, key, event, at)
         states, repurchase = self.states, self._repurchase
         customer = states.open(key)
         if self._track and self._repeated(source, offset, key, customer):
@@ -152,8 +154,8 @@ class Core:
                 return self.next_due
         else:
             wake = self._handlers[event.__class__](event.customer_id, key, customer, event, at)
-            if wake > at + BROWSING and key not in repurchase.unplanned:
-                wake = self._before(wake, source, customer, at)
+            if wake > at + BROWSING and key not in repurchase.unplanned and (wake > at + NAMES or lies(customer)):
+                wake = min(wake, forget_at(customer))
             if wake < customer.wake:
                 states.arm(key, customer, wake)
             elif event.__class__ is OrderCompleted:
@@ -165,7 +167,28 @@ class Core:
         soonest, plan_by = states.timers.soonest, repurchase.plan_by
         return soonest if soonest < plan_by else plan_by  # noqa: FURB136 - min() takes four times as long
 
-    def _repeated(self, source: int, offset: int, key: bytes, customer: Customer) -> bool:
+    def _visit(self, offset: int, key: bytes, event: AnyEvent, at: int) -> int:
+        """Apply an event of the carts."""
+        states, repurchase = self.states, self._repurchase
+        visitor = states.open_visitor(key)
+        if self._track and self._repeated(_CARTS, offset, key, visitor):
+            return self.next_due
+        if seen_before(visitor, xxh3_64_digest(event.event_id)):
+            self.counts["duplicate"] += 1
+            if not self._track:
+                return self.next_due
+        else:
+            wake = self._visits[event.__class__](event.customer_id, visitor, event, at)
+            if wake > at + BROWSING and key not in repurchase.unplanned:
+                wake = at + BROWSING  # nothing of what it brought is forgotten before
+            if wake < visitor.wake:
+                states.arm(key, visitor, wake)
+        if key not in repurchase.unplanned:  # who is in there is held already
+            states.close(key, visitor)
+        soonest, plan_by = states.timers.soonest, repurchase.plan_by
+        return soonest if soonest < plan_by else plan_by  # noqa: FURB136 - min() takes four times as long
+
+    def _repeated(self, source: int, offset: int, key: bytes, customer: Visitor) -> bool:
         """Whether the event at this offset was applied; if not, the customer remembers that it is now."""
         if customer.applied is None:
             customer.applied = [*self.gone.get(key, NOTHING)]
@@ -319,13 +342,6 @@ class Core:
             self._repurchase.plan_by = self._sweep.next_at
             if self._repurchase.plan_by == NEVER:
                 self._sweep, self.states.plan = None, self._planned
-
-    @staticmethod
-    def _before(wake: int, source: int, customer: Customer, at: int) -> int:
-        """`wake`, or when something is to be forgotten before it, after an event at `at`."""
-        if source == _CARTS:
-            return at + BROWSING  # nothing of what it brought is forgotten before
-        return min(wake, forget_at(customer)) if wake > at + NAMES or lies(customer) else wake
 
     def _next_look(self, customer: Customer) -> int:
         """When something of the customer is due, or to be forgotten."""

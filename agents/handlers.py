@@ -16,7 +16,7 @@ from agents.returns import Returns
 from agents.sales import Sales
 from tables.cart import MAX_LINES, add_item, empty_cart, forget_views, remove_item, replace_cart, start_checkout, view
 from tables.clock import CALENDAR, Clock
-from tables.customer import NEVER, Customer, Profile
+from tables.customer import NEVER, Customer, Profile, Visitor
 from tables.events import (
     CartCleared,
     CartItemAdded,
@@ -39,10 +39,15 @@ Handler = Callable[[str, bytes, Customer, Any, int], int]
 
 Of an order: when the customer is, for whatever reason, since it answers what was armed before.
 """
+VisitHandler = Callable[[str, Visitor, Any, int], int]
+"""The same of an event of the carts feed."""
 
 
 class Handlers:
-    """The handler of each type of event but `customer.erased`, which leaves no customer."""
+    """The handler of each type of event but `customer.erased`, which leaves no customer.
+
+    `visits` has those of the carts feed, `by_type` all others.
+    """
 
     def __init__(
         self,
@@ -67,14 +72,16 @@ class Handlers:
             OrderCompleted: self._order_completed,
             OrderCancelled: self._order_returned,
             OrderRefunded: self._order_returned,
+            CustomerUpdated: self._customer_updated,
+            CustomerMerged: self._ignored,
+        }
+        self.visits: dict[type, VisitHandler] = {
             CartItemAdded: self._item_added,
             CartItemRemoved: self._item_removed,
             CartUpdated: self._cart_updated,
             CartCleared: self._cart_cleared,
             CheckoutStarted: self._checkout_started,
             ProductViewed: self._product_viewed,
-            CustomerUpdated: self._customer_updated,
-            CustomerMerged: self._ignored,
         }
 
     def wake(self, customer: Customer) -> int:
@@ -134,19 +141,19 @@ class Handlers:
 
     # -- carts
 
-    def _item_added(self, customer_id: str, _key: bytes, customer: Customer, event: CartItemAdded, at: int) -> int:
+    def _item_added(self, customer_id: str, customer: Visitor, event: CartItemAdded, at: int) -> int:
         cart = customer.cart = add_item(customer.cart, event, at)
         if len(cart.lines) >= MAX_LINES:
             self._notices.add("cart", customer_id)
         return self._carts.wake(customer)
 
-    def _item_removed(self, _id: str, _key: bytes, customer: Customer, event: CartItemRemoved, at: int) -> int:
+    def _item_removed(self, _id: str, customer: Visitor, event: CartItemRemoved, at: int) -> int:
         customer.cart = remove_item(customer.cart, event, at)
         if customer.cart.empty:
             _end_checkout(customer, at)
         return self._carts.wake(customer)
 
-    def _cart_updated(self, customer_id: str, _key: bytes, customer: Customer, event: CartUpdated, at: int) -> int:
+    def _cart_updated(self, customer_id: str, customer: Visitor, event: CartUpdated, at: int) -> int:
         cart = customer.cart = replace_cart(customer.cart, event, at)
         if len(cart.lines) >= MAX_LINES:
             self._notices.add("cart", customer_id)
@@ -154,18 +161,18 @@ class Handlers:
             _end_checkout(customer, at)
         return self._carts.wake(customer)
 
-    def _cart_cleared(self, _id: str, _key: bytes, customer: Customer, _event: CartCleared, at: int) -> int:
+    def _cart_cleared(self, _id: str, customer: Visitor, _event: CartCleared, at: int) -> int:
         customer.cart = empty_cart(customer.cart, at)
         _end_checkout(customer, at)
         return self._carts.wake(customer)
 
-    def _checkout_started(self, _id: str, _key: bytes, customer: Customer, event: CheckoutStarted, at: int) -> int:
+    def _checkout_started(self, _id: str, customer: Visitor, event: CheckoutStarted, at: int) -> int:
         if customer.cart is not None and at < customer.cart.since:
             return NEVER
         customer.cart, customer.checkout = start_checkout(customer.cart, customer.checkout, event, at)
         return self._carts.wake(customer)
 
-    def _product_viewed(self, _id: str, _key: bytes, customer: Customer, event: ProductViewed, at: int) -> int:
+    def _product_viewed(self, _id: str, customer: Visitor, event: ProductViewed, at: int) -> int:
         if event.backfill or (customer.cart is not None and at < customer.cart.since):
             return NEVER
         customer.viewed = view(customer.viewed, event, at)
@@ -193,7 +200,7 @@ class Handlers:
         return NEVER
 
 
-def _end_checkout(customer: Customer, at: int) -> None:
+def _end_checkout(customer: Visitor, at: int) -> None:
     """A purchase or an emptied cart at `at` ends the checkout that was open then."""
     if customer.checkout is not None and customer.checkout.at <= at:
         customer.checkout = None

@@ -9,6 +9,7 @@ refuse the form. One that no longer means the same gets a reader of its own, and
 
 from struct import Struct as Layout
 from struct import error as LayoutError  # noqa: N812
+from typing import Protocol
 
 import msgspec
 from msgspec import Raw, Struct
@@ -73,6 +74,17 @@ class Customer(Struct, array_like=True, gc=False):
     """Baskets of other currencies than the first one."""
 
 
+class Visitor(Protocol):
+    """What of a `Customer` events of the carts feed may read and change: see tables.visitor."""
+
+    seen: bytes
+    cart: Cart | None
+    checkout: Checkout | None
+    viewed: dict[str, Viewed] | None
+    applied: list[int] | None
+    wake: int
+
+
 class _Applied(Struct, array_like=True, gc=False):
     """A customer of whom one field alone is looked at."""
 
@@ -91,26 +103,26 @@ class StateError(RuntimeError):
     """A state cannot be read by this version: stop, and run the version that wrote it or a newer one."""
 
 
-_HEAD = Layout(">BIQ")
-HEAD_SIZE = _HEAD.size
+HEAD = Layout(">BIQ")
+HEAD_SIZE = HEAD.size
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Customer).decode
 _decode_applied = msgspec.msgpack.Decoder(_Applied).decode
 
 
-def pack(customer: Customer, plan: int) -> bytes:
-    """The binary form."""
+def pack(customer: Visitor, plan: int) -> bytes:
+    """The binary form of a `Customer`, or of what `tables.visitor.unpack_visitor` gave."""
     wake = customer.wake
     customer.wake = 0
     body = _encode(customer)
     customer.wake = wake
-    return _HEAD.pack(VERSION, plan, wake) + body
+    return HEAD.pack(VERSION, plan, wake) + body
 
 
 def unpack(packed: bytes) -> Customer:
     """The state of a binary form; raises `StateError`."""
     try:
-        version, _, wake = _HEAD.unpack_from(packed)
+        version, _, wake = HEAD.unpack_from(packed)
         if OLDEST <= version <= VERSION:
             customer = _decode(packed[HEAD_SIZE:])
             customer.wake = wake
@@ -123,7 +135,7 @@ def unpack(packed: bytes) -> Customer:
 def read_head(packed: bytes) -> tuple[int, int]:
     """(plan, wake) of a binary form, without decoding it; raises `StateError`."""
     try:
-        version, plan, wake = _HEAD.unpack_from(packed)
+        version, plan, wake = HEAD.unpack_from(packed)
     except LayoutError as exc:
         raise StateError(f"a customer's state is damaged: {exc}") from exc
     if not OLDEST <= version <= VERSION:
@@ -147,7 +159,7 @@ def with_wake(packed: bytes, wake: int) -> bytes:
 
 def with_head(packed: bytes, plan: int, wake: int) -> bytes:
     """The same state with another plan and wake time."""
-    return _HEAD.pack(VERSION, plan, wake) + packed[HEAD_SIZE:]
+    return HEAD.pack(VERSION, plan, wake) + packed[HEAD_SIZE:]
 
 
 def moved(packed: bytes) -> bytes:
@@ -167,7 +179,7 @@ def _refusal(version: int) -> str:
     return f"state has the unknown form {version}: this is not a changelog of Offbeat"
 
 
-def seen_before(customer: Customer, digest: bytes) -> bool:
+def seen_before(customer: Visitor, digest: bytes) -> bool:
     """Whether an event id of this 8-byte hash was applied; if not, it is remembered."""
     seen = customer.seen
     at = seen.find(digest)

@@ -7,8 +7,22 @@ durable; when that fails, the states are of no use any more and are restored ane
 
 from collections.abc import Iterator, Mapping
 
-from tables.customer import NEVER, Customer, pack, read_head, unpack, with_head, with_wake
+from tables.customer import (
+    HEAD,
+    HEAD_SIZE,
+    NEVER,
+    OLDEST,
+    VERSION,
+    Customer,
+    Visitor,
+    pack,
+    read_head,
+    unpack,
+    with_head,
+    with_wake,
+)
 from tables.timers import Entry, Timers
+from tables.visitor import unpack_visitor
 
 Change = tuple[bytes, bytes | None]
 """A customer's key and the new packed state; None: erased."""
@@ -75,9 +89,13 @@ class States:
 
     def _armed(self) -> Iterator[Entry]:
         """Who is to be woken; at once, who was planned by another fingerprint."""
+        own, unpack_head = self.plan, HEAD.unpack_from
         for key, packed in self._packed.items():
-            plan, wake = read_head(packed)
-            if plan != self.plan and wake:
+            # `read_head` without a call for each of millions, but for who refuses the form
+            version, plan, wake = unpack_head(packed) if len(packed) >= HEAD_SIZE else (0, 0, 0)
+            if not OLDEST <= version <= VERSION:
+                read_head(packed)
+            if plan != own and wake:
                 wake = 0
                 self._packed[key] = with_wake(packed, 0)
             if wake < NEVER:
@@ -104,11 +122,19 @@ class States:
             customer = Customer(wake=NEVER) if packed is None else unpack(packed)
         return customer
 
+    def open_visitor(self, key: bytes) -> Visitor:
+        """The same for an event that looks at nothing else of the customer."""
+        customer = self._held.get(key)
+        if customer is not None:
+            return customer
+        packed = self._packed.get(key)
+        return Customer(wake=NEVER) if packed is None else unpack_visitor(packed)
+
     def hold(self, key: bytes, customer: Customer) -> None:
         """Keep an open customer decoded, until it is closed or the batch ends: somebody still refers to it."""
         self._held[key] = customer
 
-    def close(self, key: bytes, customer: Customer, due: int = 0) -> None:
+    def close(self, key: bytes, customer: Visitor, due: int = 0) -> None:
         """Pack an open customer, whom nothing else refers to: what is done to this copy later is lost.
 
         `due`: nothing is due before it, where that is known to be later than the timer that is armed. It is what
@@ -131,7 +157,7 @@ class States:
         elif known:
             self._changed[key] = None
 
-    def arm(self, key: bytes, customer: Customer, wake: int) -> None:
+    def arm(self, key: bytes, customer: Visitor, wake: int) -> None:
         """Wake the customer at `wake` at the latest; a later one than is armed shows when the earlier one wakes."""
         if wake < customer.wake:
             customer.wake = wake

@@ -5,6 +5,7 @@ order, as a heap. Setting a timer is an append. What lies in a drawer is nothing
 customers: when each is due is asked, of the states, when its drawer is opened.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from heapq import heapify, heappop, heappush
 
@@ -40,6 +41,15 @@ class _Drawers:
             heappush(self.order, number)
         else:
             keys.append(key)
+
+    def fill(self, entries: Iterable[Entry]) -> int:
+        """Put many into drawers that are empty; how many there were."""
+        bits, drawers = self.bits, defaultdict[int, list[bytes]](list)
+        for due, key in entries:
+            drawers[due >> bits].append(key)
+        self.keys = dict(drawers)
+        self.order = sorted(drawers)
+        return sum(map(len, drawers.values()))
 
     @property
     def begin(self) -> int:
@@ -85,10 +95,7 @@ class Timers:
         self._near, self._near_end = _Drawers(_NEAR), 0
         """What is due before `_near_end`, and not in front."""
         self._far = _Drawers(_FAR)
-        self._count = 0
-        for due, key in entries:
-            self._far.put(due, key)
-            self._count += 1
+        self._count = self._far.fill(entries)
         self.soonest = self._far.begin
 
     def __len__(self) -> int:

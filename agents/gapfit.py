@@ -92,7 +92,7 @@ def _skips(sample: Sample, plain: TimingPrior, hold: float) -> bool:
     if sum(skipping.weights[:2]) < _REGULAR or skipping.skip > _OFTEN:
         return False
     without, _ = _fit(some, NOBODY, plain, plain.sigmas, hold)
-    gain, loss = (GapLikelihood(others, found.sigmas)(_theta(found))[0] for found in (skipping, without))
+    gain, loss = (GapLikelihood(others, found.sigmas)(numbers(found))[0] for found in (skipping, without))
     return gain > loss + _WORTH
 
 
@@ -104,7 +104,8 @@ def _skipping(plain: TimingPrior) -> TimingPrior:
     )
 
 
-def _theta(prior: TimingPrior) -> Floats:
+def numbers(prior: TimingPrior) -> Floats:
+    """The free numbers of `GapLikelihood` that are a rhythm's."""
     return np.concatenate([free(prior), [prior.omega], prior.shift, [prior.skip]])
 
 
@@ -132,7 +133,7 @@ def _fit(
 
     limits = _SKIP_LIMITS if start.skip else _LIMITS
     low, high = np.array(limits).T
-    begin = _theta(start if start.omega or start.skip else msgspec.structs.replace(start, omega=_MEMORY))
+    begin = numbers(start if start.omega or start.skip else msgspec.structs.replace(start, omega=_MEMORY))
     best = minimize(
         descent,
         np.clip(begin, low, high),

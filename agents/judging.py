@@ -6,10 +6,9 @@ import numpy as np
 
 from agents.basketfit import Baskets
 from agents.basketfit import ln_likelihood as ln_likelihood_of_baskets
-from agents.gapfit import sample_of
+from agents.gapfit import numbers, sample_of
 from agents.gaplikelihood import GapLikelihood
 from agents.histories import Floats, Occasions
-from agents.timinglikelihood import free
 from tables.clock import Clock
 from tables.orders import DAY
 from tables.parameters import BasketPrior, TimingPrior
@@ -46,7 +45,7 @@ def judge(occasions: Occasions, prior: TimingPrior, clock: Clock, now: int) -> S
     """The scores of a rhythm; all gaps as they stand at `now` (epoch ms), by the clock."""
     sample = sample_of(occasions, clock, now)
     count = len(sample.x)
-    value = GapLikelihood(sample, prior.sigmas)(_numbers(prior))[0] / count if count else 0.0
+    value = GapLikelihood(sample, prior.sigmas)(numbers(prior))[0] / count if count else 0.0
     places = _places(occasions, prior, clock, now)
     covered = None
     if places.size >= FEWEST:
@@ -59,10 +58,6 @@ def judge_baskets(seen: Baskets, prior: BasketPrior) -> float:
     """Ln likelihood of the baskets per customer."""
     theta = np.array([prior.m0, *np.log([prior.k0, prior.a0, prior.b0])])
     return ln_likelihood_of_baskets(theta, seen)[0] / float(seen.count.sum())
-
-
-def _numbers(prior: TimingPrior) -> Floats:
-    return np.concatenate([free(prior), [prior.omega], prior.shift])
 
 
 def _places(occasions: Occasions, prior: TimingPrior, clock: Clock, now: int) -> Floats:

@@ -83,7 +83,8 @@ class Repurchase:
         waited = (orders.due_at, orders.overdue_at, orders.risk_at, now)
         if orders.occasions == 1 and self._clock.even:
             self._date(orders, self._without_gap)
-            _hold(orders, *waited)
+            if now:
+                _hold(orders, *waited)
             return
         if now:
             self._waited[key] = waited

@@ -45,6 +45,11 @@ class Worker:
         return next((labels["version"] for name, labels, _ in self._samples if name == "offbeat_info"), "")
 
     @property
+    def parameters(self) -> str:
+        """The version of the population parameters that it goes by; empty as long as that is not known."""
+        return str(self.health.get("parameters") or "")
+
+    @property
     def up_seconds(self) -> float:
         began = self.sum("process_start_time_seconds")
         return time.time() - began if began else math.inf
@@ -157,6 +162,16 @@ def views(worker: Worker) -> Finding:
     return well("shown, or not asked for")
 
 
+def refits(worker: Worker) -> Finding:
+    failing = worker.sum("offbeat_refit_failing_rounds")
+    if failing >= 3:
+        return wrong(
+            f"parameters could not be fitted anew {failing:.0f} times in a row",
+            "`offbeat parameters list` says why in its last line; most often it lacks memory",
+        )
+    return well(f"parameters {worker.parameters}" if worker.parameters else "parameters are not known yet")
+
+
 LOOKS: dict[str, Callable[[Worker], Finding]] = {
     "": state,
     ": batches": batches,
@@ -166,6 +181,7 @@ LOOKS: dict[str, Callable[[Worker], Finding]] = {
     ": customers": customers,
     ": stale triggers": stale,
     ": views": views,
+    ": refits": refits,
 }
 """By what is added to the name of a worker's check."""
 
@@ -189,6 +205,14 @@ def workers(addresses: Sequence[str]) -> Iterator[Check]:
             yield Check(f"worker {address}{name}", *look(worker))
     if len(found) > 1:
         yield Check("versions", *_versions({worker.version for worker in found}))
+        yield Check("parameters", *_parameters({worker.parameters for worker in found}))
+
+
+def _parameters(versions: set[str]) -> Finding:
+    if len(versions) > 1:
+        named = " and ".join(sorted(version or "none yet" for version in versions))
+        return well(f"workers go by {named}", "if it stays so, see their logs; give all of them the same settings")
+    return well(f"all go by {''.join(versions) or 'none yet'}")
 
 
 def _versions(versions: set[str]) -> Finding:

@@ -10,7 +10,16 @@ from streams.doctor.run import AT_BROKERS, AT_TOPICS, HERE, TRUSTED
 from streams.doctor.worker import LOOKS
 
 PAGE = Path(__file__).parents[3] / "streams" / "RUNBOOK.md"
-CHECKS = {"broker", "metrics port", "versions", *AT_BROKERS, *AT_TOPICS, *HERE, *(f"worker{name}" for name in LOOKS)}
+CHECKS = {
+    "broker",
+    "metrics port",
+    "versions",
+    "parameters",
+    *AT_BROKERS,
+    *AT_TOPICS,
+    *HERE,
+    *(f"worker{name}" for name in LOOKS),
+}
 
 
 def sections() -> dict[str, str]:

@@ -13,6 +13,7 @@ from streams.doctor import worker as doctored
 from streams.doctor.check import Check
 from streams.doctor.port import metrics_port
 from streams.doctor.worker import workers
+from streams.refit.records import Tried
 from streams.settings import Settings
 from streams.watch.metrics import Metrics
 from streams.watch.metricserver import serve_metrics
@@ -126,6 +127,10 @@ def late(metrics: Metrics) -> None:
         metrics.timer_lateness.observe(seconds)
 
 
+def refits_fail(metrics: Metrics) -> None:
+    metrics.refit.tried(Tried(until=0, outcome="failed", why="killed", by="w1", ended_at=0, failures=3))
+
+
 def suppressed(metrics: Metrics) -> None:
     metrics.suppressed.labels("cart.abandoned", "stale").inc(101)
     metrics.triggers.labels("cart.abandoned").inc(100)
@@ -139,6 +144,7 @@ TROUBLES: dict[str, tuple[Callable[[Metrics], object], str]] = {
     ": customers": (lambda m: m.bounds.labels("customer").inc(), "somebody has sent more than 10,000 events"),
     ": stale triggers": (suppressed, "101 held back since it began, 100 sent"),
     ": views": (lambda m: m.views.behind.set(900), "what Redis shows is 15 minutes old"),
+    ": refits": (refits_fail, "parameters could not be fitted anew 3 times in a row"),
 }
 
 
@@ -153,6 +159,7 @@ def test_each_look_has_a_trouble() -> None:
 @finds("OffbeatBusyCustomer", "worker: customers")
 @finds("OffbeatStale", "worker: stale triggers")
 @finds("OffbeatViewsBehind", "worker: views")
+@finds("OffbeatRefitsFail", "worker: refits")
 def test_what_its_metrics_say(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each by itself."""
     for name, (break_it, detail) in TROUBLES.items():
@@ -167,11 +174,22 @@ def test_what_its_metrics_say(monkeypatch: pytest.MonkeyPatch) -> None:
 @finds("OffbeatVersionsDiffer", "versions")
 def test_workers_of_two_versions() -> None:
     with port() as old, port("0.2.0") as new:
-        *_, told = workers([old.address, new.address])
+        *_, told, _ = workers([old.address, new.address])
         note(told)
         assert (told.mark, told.detail) == ("note", "0.1.0 and 0.2.0 run side by side")
-        *_, told = workers([old.address, old.address])
+        *_, told, _ = workers([old.address, old.address])
         assert (told.mark, told.detail) == ("ok", "all run 0.1.0")
+
+
+@finds("OffbeatParametersDiffer", "parameters")
+def test_workers_that_go_by_different_parameters() -> None:
+    with port() as one, port() as other:
+        one.status.parameters, other.status.parameters = (lambda: "live-1"), (lambda: "builtin-1")
+        *_, told = workers([one.address, other.address])
+        note(told)
+        assert (told.mark, told.detail) == ("note", "workers go by builtin-1 and live-1")
+        *_, told = workers([one.address, one.address])
+        assert (told.mark, told.detail) == ("ok", "all go by live-1")
 
 
 @finds("A metrics port that is taken", "metrics port")

@@ -148,6 +148,8 @@ class Keeper:
             self._rest(min(self._clock() - began, REST_SECONDS))  # triggers come first, and share the interpreter
 
     def _leave(self, part: Part) -> None:
+        if part.backlog:  # it came while this round was at work: the next one shows it
+            return
         if self.outbox.whole(part):
             self._store.swap(part.number, ViewMark(offsets=part.offsets, refreshed_at=part.refreshed_at))
         self.outbox.forget(part)

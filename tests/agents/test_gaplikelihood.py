@@ -86,7 +86,7 @@ def test_customers_who_slow_down_have_a_shift(sample: Sample) -> None:
 def test_subscribers_have_classes_of_their_own_and_skip(subscribers: Sample) -> None:
     found, _ = fit_gaps(subscribers, PRIOR)
     assert found.sigmas == FINE
-    assert found.weights[0] + found.weights[1] > 0.9
+    assert found.weights[0] + found.weights[1] > 0.85
     assert found.skip == pytest.approx(0.087, abs=0.03)  # 0.08 of all gaps are two in one
     assert (found.omega, found.shift) == (0.0, (0.0, 0.0, 0.0, 0.0))
 

@@ -77,6 +77,11 @@ def repartition(to: Deployment, *options: str, partitions: int = 8) -> "subproce
     return offbeat("topics", "repartition", "--partitions", str(partitions), *options, environ=to.environ)
 
 
+def partitions_of(to: Deployment) -> set[int]:
+    """How many all topics have, but for the one of parameters."""
+    return {topic.partitions for name, topic in look(to.settings).found.items() if name != to.settings.published}
+
+
 def refused(to: Deployment, *options: str, partitions: int = 8) -> str:
     """The one line with which it gives up."""
     done = repartition(to, *options, partitions=partitions)
@@ -178,7 +183,7 @@ def test_while_a_worker_runs_or_events_are_left(apache_kafka: ApacheKafka, tmp_p
         line = refused(to)
         worker.wait_until(lambda: worker.metric("offbeat_partition_live") == 2)
     assert line.startswith(f"group {to.settings.group_id} still has 1 member: stop all workers")
-    assert {topic.partitions for topic in look(to.settings).found.values()} == {2}
+    assert partitions_of(to) == {2}
 
 
 def test_events_that_came_too_early_are_saved_deleted_and_sent_again(apache_kafka: ApacheKafka, tmp_path: Path) -> None:
@@ -211,7 +216,7 @@ def test_what_producers_do_that_nobody_explains(apache_kafka: ApacheKafka) -> No
     line = refused(to)
     assert re.match(r"of 20 customers murmur2 fits \d+, crc32 fits \d+: the producers use another partitioner", line)
     assert refused(to, "--partitioner", "crc32") == line
-    assert {topic.partitions for topic in look(to.settings).found.values()} == {2}
+    assert partitions_of(to) == {2}
 
 
 def test_one_partition_tells_nothing_about_the_partitioner(apache_kafka: ApacheKafka) -> None:

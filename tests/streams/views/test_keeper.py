@@ -147,6 +147,29 @@ def test_a_worker_that_has_shown_everything_leaves_nothing_to_mend(views: ViewsO
     assert mark_of(client, views)["owner"]
 
 
+def test_what_comes_in_the_middle_of_the_last_round_is_shown(
+    views: ViewsOf, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views.settle()
+    happen(views.run, "ann")
+    views.work()
+    write_them = views.store.write
+
+    def write_and_end(rows: Any) -> Any:
+        patch.undo()
+        happen(views.run, "bob")
+        views.work()
+        views.end()
+        return write_them(rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(views.store, "write", write_and_end)
+        views.keeper.round()
+    views.keeper.round()
+    assert views.there(client).keys() == {b"ann", b"bob"}
+    assert not mark_of(client, views).get("owner")
+
+
 @pytest.mark.parametrize("how", ["killed", "batch broken off", "out of time", "others took events"])
 def test_whoever_follows_one_that_has_not_shown_everything_mends_it(views: ViewsOf, client: Any, how: str) -> None:
     happen(views.run, *(f"c{number}" for number in range(2 * SLICE + 1)))

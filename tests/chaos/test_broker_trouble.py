@@ -1,5 +1,6 @@
 """Brokers that refuse, or cannot take, what a worker writes: it waits, or stops with a clear line; it never skips."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,11 +44,17 @@ def send(kafka: ApacheKafka, rows: list[Portion]) -> None:
 
 
 def finish(worker: Worker, seconds: float = 60) -> None:
-    """Wait until all that is in the topics has been taken, and end it."""
+    """Wait until all that is in the topics has been taken, and the timers before its end have fired; and end it."""
+    sent, since = -1.0, time.monotonic()
 
     def finished() -> bool:
+        nonlocal sent, since
         partitions = worker.health()["partitions"].values()
-        return bool(partitions) and all(partition["lag"] == 0 for partition in partitions)
+        taken = bool(partitions) and all(partition["lag"] == 0 for partition in partitions)
+        before, sent = sent, worker.metric("offbeat_batch_seconds_count")
+        if sent != before or not taken:
+            since = time.monotonic()
+        return time.monotonic() - since > 1
 
     worker.wait_until(finished, seconds)
     assert worker.stop() == 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import log
 from typing import Any
 
-from agents.amounts import FULL, Score, drift_down, drift_up, is_shrunk, score, smooth, weighed
+from agents.amounts import FULL, Score, drift_down, drift_up, is_shrunk, joining, score, smooth, weighed
 from agents.decisions import RuleRef, iso, trigger_id
 from agents.emitter import Emitter
 from agents.rules import BasketGrown, BasketShrinking, Rule, Rules
@@ -67,30 +67,31 @@ class Baskets:
         if not basket.n:
             basket.join(amount, log(amount))
             return
-        found = score(self._prior, basket.n, basket.n * basket.mean_ln, basket.ss, amount)
-        if basket.n >= self._least:
-            case = _Case(customer_id, customer, basket, order, at, found, rate)
-            shrunk = self.shrunk
-            p = shrunk.p * self._prior.rarer
-            if shrunk.enabled and basket.n >= shrunk.min_orders and is_shrunk(found, amount, p, shrunk.ratio):
-                self._tell(shrunk, case, {"p": _short(found.p)}, _shrunk(case))
-            for rule, evidence in self._begun(basket, found):
-                self._tell(rule, case, evidence, _drifting(rule, case))
+        if basket.n < self._least:
+            basket.join(amount, self.counted(basket, amount))
+            return
+        found = self._score(basket, amount)
+        case = _Case(customer_id, customer, basket, order, at, found, rate)
+        shrunk = self.shrunk
+        p = shrunk.p * self._prior.rarer
+        if shrunk.enabled and basket.n >= shrunk.min_orders and is_shrunk(found, amount, p, shrunk.ratio):
+            self._tell(shrunk, case, {"p": _short(found.p)}, _shrunk(case))
+        for rule, evidence in self._begun(basket, found):
+            self._tell(rule, case, evidence, _drifting(rule, case))
         basket.join(amount, found.joins)
 
     def again(self, currency: str, amounts: Iterable[float]) -> Basket:
         """The baskets that positive amounts of one currency come to, in their order, as if they were all there are."""
         basket = Basket(currency)
         for amount in amounts:
-            found = self._score(basket, amount)
             if basket.n >= self._least:
-                self._begun(basket, found)
-            basket.join(amount, found.joins)
+                self._begun(basket, self._score(basket, amount))
+            basket.join(amount, self.counted(basket, amount))
         return basket
 
     def counted(self, basket: Basket, amount: float) -> float:
         """As what the log of an amount counts among these baskets."""
-        return self._score(basket, amount).joins
+        return joining(self._prior, basket.n, basket.n * basket.mean_ln, basket.ss, amount)
 
     def turned(self, currency: str, amount: float) -> tuple[str, float]:
         """The currency in which an amount is compared, and the amount in it."""

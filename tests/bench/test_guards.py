@@ -60,7 +60,7 @@ def no_collector() -> Iterator[None]:
 @pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize(
     ("apart", "python", "in_c", "decisions"),
-    [(5, 18.9, 25.8, 0), (2_000, 20.4, 28.0, 250)],
+    [(5, 19.3, 25.3, 0), (2_000, 20.8, 27.5, 250)],
     ids=["a busy hour", "a backlog of six hours"],
 )
 def test_calls_for_an_event(apart: int, python: float, in_c: float, decisions: int) -> None:

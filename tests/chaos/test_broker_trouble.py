@@ -111,10 +111,10 @@ def test_a_right_that_is_withdrawn(strict_kafka: ApacheKafka, name: str, tmp_pat
         else:
             send(strict_kafka, rows[half:])
             later = []
-        assert worker.wait(30) == 1
+        assert worker.wait(120) == 1
         assert line in worker.errors
     with Worker(to.environ) as worker:
-        assert worker.wait(30) in {1, 2}
+        assert worker.wait(120) in {1, 2}
     restore(strict_kafka, to.topic(name))
     send(strict_kafka, later)
     with Worker(to.environ) as worker:

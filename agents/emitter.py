@@ -1,6 +1,6 @@
 """Where decisions gather while a batch is worked on, and what holds for each: its stamp, its staleness, its memory."""
 
-from collections.abc import Collection
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import UNSET
@@ -78,31 +78,31 @@ class Emitter:
         kept = []
         for opened in customer.open:
             if at >= opened.since:
-                stamp = max(self.now, opened.fired_at)
-                self.decisions.append(cancel(opened, customer_id, stamp, reason, cause))
+                self._cancel(customer_id, opened, reason, cause)
             elif opened.since < NEVER or opened.expires_at > at:
                 kept.append(opened)
         customer.open = kept
 
-    def cancel_due(
-        self, customer_id: str, customer: Customer, rule: str, due: int, reason: str, cause: dict[str, Any]
+    def cancel_where(
+        self,
+        customer_id: str,
+        customer: Customer,
+        which: Callable[[OpenTrigger], bool],
+        reason: str,
+        cause: dict[str, Any],
     ) -> None:
-        """Cancel the trigger of a rule that was due at `due`, if it is remembered."""
+        """Cancel those of the customer's open triggers that are chosen."""
+        kept = []
         for opened in customer.open:
-            if opened.rule == rule and opened.due_at == due:
-                customer.open.remove(opened)
-                stamp = max(self.now, opened.fired_at)
-                self.decisions.append(cancel(opened, customer_id, stamp, reason, cause))
-                return
+            if which(opened):
+                self._cancel(customer_id, opened, reason, cause)
+            else:
+                kept.append(opened)
+        customer.open = kept
 
-    def cancel_these(
-        self, customer_id: str, customer: Customer, ids: Collection[str], reason: str, cause: dict[str, Any]
-    ) -> None:
-        """Cancel those of the customer's open triggers that have these ids."""
-        for opened in customer.open:
-            if opened.trigger_id in ids:
-                self.decisions.append(cancel(opened, customer_id, max(self.now, opened.fired_at), reason, cause))
-        customer.open = [opened for opened in customer.open if opened.trigger_id not in ids]
+    def _cancel(self, customer_id: str, opened: OpenTrigger, reason: str, cause: dict[str, Any]) -> None:
+        stamp = max(self.now, opened.fired_at)
+        self.decisions.append(cancel(opened, customer_id, stamp, reason, cause))
 
 
 def _expiry(opened: OpenTrigger) -> int:

@@ -6,13 +6,14 @@ it, so that nobody gets three messages on a day; a purchase of any of them answe
 or longer than a year, tells nothing.
 """
 
+from functools import partial
 from typing import Any
 
 from agents.decisions import RuleRef, iso, spell, trigger_id
 from agents.emitter import Emitter
 from agents.lasting import Lasts, lasts
 from agents.rules import ProductReplenishDue, Rules
-from tables.customer import NEVER, Customer
+from tables.customer import NEVER, Customer, OpenTrigger
 from tables.events import OrderCompleted, OrderItem
 from tables.orders import Orders, RecentOrder
 from tables.parameters import Parameters
@@ -77,7 +78,11 @@ class Replenish:
     def answer(self, customer_id: str, customer: Customer, dues: list[int], cause: dict[str, Any]) -> None:
         """A product of each trigger that was due then was bought again."""
         for due in dues:
-            self._emit.cancel_due(customer_id, customer, self._rule.NAME, due * 1000, "it was bought again", cause)
+            told = partial(self._told_at, due * 1000)
+            self._emit.cancel_where(customer_id, customer, told, "it was bought again", cause)
+
+    def _told_at(self, due: int, opened: OpenTrigger) -> bool:
+        return opened.rule == self._rule.NAME and opened.due_at == due
 
     def taken_back(self, customer: Customer, order: RecentOrder) -> None:
         """An order was cancelled or refunded as a whole: its products are as if it had not been.

@@ -51,7 +51,9 @@ class Returns:
                 basket.join(left, self._baskets.counted(basket, left))
         if ended:
             self._unsay(customer, currency, ended)
-            self._emit.cancel_these(customer_id, customer, ended, "the order was taken back", cause)
+            self._emit.cancel_where(
+                customer_id, customer, lambda one: one.trigger_id in ended, "the order was taken back", cause
+            )
 
     def _unsay(self, customer: Customer, currency: str, ended: set[str]) -> None:
         """A trend that is taken back may be told again."""

@@ -6,14 +6,14 @@ so the clock keeps the season alone, and a shop that slows down for good is a ma
 a week behind never changes again, for states hold sums of gaps by it.
 """
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 import msgspec
 import numpy as np
 
 from agents.histories import Occasions
 from agents.pacing import Observers
-from tables.clock import Clock, Pace, without_repeats
+from tables.clock import MONDAY, Clock, Pace, day_of, ms_of, without_repeats
 from tables.orders import DAY, WEEK
 from tables.parameters import Live, Parameters, TimingPrior
 
@@ -24,9 +24,6 @@ USUAL = 52
 KEPT_WEEKS = 156
 """Weeks that are kept: what was before them has no say any more."""
 _SLOWEST, _FASTEST = 0.1, 10.0
-_EPOCH = date(1970, 1, 1)
-_MONDAY = 4 * DAY
-"""The first one of all, epoch ms."""
 
 
 def extended(occasions: Occasions, current: Parameters, now: int) -> Parameters | None:
@@ -58,7 +55,7 @@ def week_end(current: Parameters, after: int) -> int:
     """When the first week ends that does so after an instant (epoch ms): the clock's; without one, the calendar's."""
     live, clock = current.live, current.clock
     if not clock:
-        return _MONDAY + ((after - _MONDAY) // WEEK + 1) * WEEK
+        return MONDAY + ((after - MONDAY) // WEEK + 1) * WEEK
     begin = _end(live) if live and live.seen else ms_of(clock[-1][0])
     return begin + max((after - begin) // WEEK + 1, 1) * WEEK
 
@@ -86,7 +83,7 @@ def watched(occasions: Occasions, current: Parameters, until: int) -> Live:
 
 def begun(occasions: Occasions, current: Parameters, now: int) -> Parameters:
     """Parameters that follow the clock from the running week on, by the calendar up to it; they have a level."""
-    monday = (now - _MONDAY) // WEEK * WEEK + _MONDAY
+    monday = (now - MONDAY) // WEEK * WEEK + MONDAY
     live = watched(occasions, current, monday)
     timing = msgspec.structs.replace(current.timing, level=live.level)
     return _with(msgspec.structs.replace(current, timing=timing), _Follower(live), ())
@@ -188,16 +185,6 @@ def _with(current: Parameters, follower: _Follower, paces: tuple[Pace, ...]) -> 
     clock = (*without_repeats(paces), (running, follower.foretold), (running + timedelta(days=7), _pace(live.usual)))
     timing = msgspec.structs.replace(current.timing, unsure=0.0)
     return msgspec.structs.replace(current, timing=timing, clock=clock, live=live)
-
-
-def ms_of(day: date) -> int:
-    """When a day begins, epoch ms."""
-    return (day - _EPOCH).days * DAY
-
-
-def day_of(ms: int) -> date:
-    """The day in which an instant (epoch ms) lies."""
-    return _EPOCH + timedelta(days=ms // DAY)
 
 
 def _end(live: Live) -> int:

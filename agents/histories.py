@@ -121,14 +121,14 @@ def orders_of(customer: Ints, at: Ints, total: Floats, currency: Ints) -> Orders
 def occasions_of(orders: Orders, clock: Clock = CALENDAR) -> Occasions:
     """The days with orders, and what was known after each."""
     customer, at = orders.customer, orders.at
-    new = _differs(customer)
-    begins = np.flatnonzero(new | _differs(at // DAY))
+    new = differs(customer)
+    begins = np.flatnonzero(new | differs(at // DAY))
     ends = np.append(begins[1:], len(orders)) - 1
     return _with_rhythm(customer[begins], at[begins], at[ends[: len(begins)]], clock)
 
 
 def _with_rhythm(customer: Ints, first_at: Ints, last_at: Ints, clock: Clock) -> Occasions:
-    first = _differs(customer)
+    first = differs(customer)
     begins = np.flatnonzero(first)
     of = np.cumsum(first) - 1  # the number of each one's customer among those who are there
     closes = np.maximum(first_at[1:], last_at[:-1] + DAY)
@@ -142,7 +142,7 @@ def _with_rhythm(customer: Ints, first_at: Ints, last_at: Ints, clock: Clock) ->
     return Occasions(customer, first_at, last_at, x, s1, s2, _fading(ln, x), _fading(ln * ln, x), gap)
 
 
-def _differs(column: Ints) -> Mask:
+def differs(column: Ints) -> Mask:
     """Where an element is another than the one before it; the first one is."""
     new = np.ones(column.size, dtype=np.bool_)
     new[1:] = column[1:] != column[:-1]

@@ -9,11 +9,11 @@ from agents.basketfit import ln_likelihood as ln_likelihood_of_baskets
 from agents.gapfit import numbers, sample_of
 from agents.gaplikelihood import GapLikelihood
 from agents.histories import Floats, Occasions
+from agents.scoring import LEVELS, places_in
 from tables.clock import Clock
 from tables.orders import DAY
 from tables.parameters import BasketPrior, TimingPrior
 
-LEVELS = (0.5, 0.8, 0.9)
 FEWEST = 50
 """Gaps that have closed, below which nothing is told of windows."""
 LONGEST = 180 * DAY
@@ -67,6 +67,4 @@ def _places(occasions: Occasions, prior: TimingPrior, clock: Clock, now: int) ->
     within = min(LONGEST, (now - int(occasions.last_at.min())) // 4)
     last = occasions.last_at
     gaps = occasions.take((last >= now - 2 * within) & (last <= now - within) & (occasions.gap * DAY <= within))
-    began = clock.all_at(gaps.last_at)
-    age, room = clock.all_at(gaps.closes) - began, clock.all_at(gaps.last_at + within) - began
-    return gaps.rhythm(prior).share(age / DAY, room / DAY)
+    return places_in(gaps, gaps.rhythm(prior), clock, within)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.basketfit import Floats, baskets, fit_basket
-from agents.histories import Ints, Mask, Sold
+from agents.histories import Ints, Sold, differs
 from tables.orders import DAY
 from tables.parameters import BUILTIN_PRODUCTS, BasketPrior
 from tables.productprior import MOST_CATEGORIES, ProductPrior, ProductRhythm
@@ -62,8 +62,8 @@ def fit_products(sold: Sold, categories: tuple[str, ...]) -> tuple[ProductPrior,
 def _intervals(sold: Sold) -> _Intervals:
     """Purchases of a day are one, as in `tables.products`."""
     rows = sold.take(np.lexsort((sold.at, sold.product, sold.customer)))
-    new = _differs(rows.customer) | _differs(rows.product)
-    begins = np.flatnonzero(new | _differs(rows.at // DAY))
+    new = differs(rows.customer) | differs(rows.product)
+    begins = np.flatnonzero(new | differs(rows.at // DAY))
     quantity = np.clip(np.add.reduceat(rows.quantity, begins), clipped(0.0), clipped(np.inf))
     at, new = rows.at[begins], new[begins]
     pair = np.cumsum(new) - 1
@@ -96,13 +96,6 @@ def _rhythm(pair: Ints, level: Floats) -> ProductRhythm:
     held = BasketPrior(whole.mu, whole.k, whole.a, whole.b)
     found = fit_basket(baskets(n.astype(np.float64), np.bincount(own, level) / n, ss.astype(np.float64)), held)
     return ProductRhythm(_short(found.m0), min(_short(found.k0), _MOST_K), _short(found.a0), _short(found.b0))
-
-
-def _differs(column: Ints) -> Mask:
-    """Where an element is another than the one before it; the first one is."""
-    new = np.ones(column.size, dtype=np.bool_)
-    new[1:] = column[1:] != column[:-1]
-    return new
 
 
 def _short(value: float) -> float:

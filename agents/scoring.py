@@ -10,13 +10,14 @@ Silence. On `train_until` and every 28 days after it, as long as the horizon end
 customer does not order within the horizon, against what happened.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from agents.clockfit import clock_until
 from agents.histories import NOTHING_SOLD, Floats, Ints, Mask, Occasions, Orders, Sold, occasions_of
+from agents.timing import Rhythm
 from tables.clock import CALENDAR, Clock
 from tables.orders import DAY
 from tables.parameters import TimingPrior
@@ -39,6 +40,11 @@ class Trial:
     train_until: int
     end: int
     sold: Sold = NOTHING_SOLD
+
+    @property
+    def within(self) -> float:
+        """F, in ms: gaps that close within it are scored."""
+        return (self.end - self.train_until) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +85,23 @@ def clock_of(trial: Trial, prior: TimingPrior) -> Clock:
 
 def foretold_gaps(trial: Trial, prior: TimingPrior, clock: Clock = CALENDAR) -> Gaps:
     """The gaps that coverage is about."""
-    within = (trial.end - trial.train_until) / 2
-    occasions = occasions_of(trial.orders, clock)
-    began = (occasions.last_at >= trial.train_until) & (occasions.last_at <= trial.end - within)
-    gaps = occasions.take(began & (occasions.gap <= within / DAY))
-    places = [_places(block, prior, clock, within) for block in _blocks(gaps)]
+    gaps = scored_gaps(trial, occasions_of(trial.orders, clock))
+    places = [_places(block, prior, clock, trial.within) for block in _blocks(gaps)]
     window, forecast = np.concatenate(places, axis=1) if places else np.empty((2, 0))
     return Gaps(gaps.x + 1, window, forecast)
+
+
+def scored_gaps(trial: Trial, occasions: Occasions) -> Occasions:
+    """The gaps that coverage is about, of all occasions."""
+    began = (occasions.last_at >= trial.train_until) & (occasions.last_at <= trial.end - trial.within)
+    return occasions.take(began & (occasions.gap <= trial.within / DAY))
+
+
+def places_in(gaps: Occasions, rhythm: Rhythm, clock: Clock, within: float) -> Floats:
+    """Where gaps that close within so many ms lie in their windows, 0 to 1, by a clock that is known to the end."""
+    began = clock.all_at(gaps.last_at)
+    age, room = clock.all_at(gaps.closes) - began, clock.all_at(gaps.last_at + within) - began
+    return rhythm.share(age / DAY, room / DAY)
 
 
 def coverage(u: Floats) -> dict[float, float | None]:
@@ -104,9 +120,20 @@ def foretold_silence(trial: Trial, prior: TimingPrior, clock: Clock = CALENDAR) 
         _at(trial.orders, prior, clock, date, number)
         for number, date in enumerate(range(trial.train_until, trial.end - HORIZON + 1, EVERY))
     ]
-    if not found:
+    return joined(found)
+
+
+def silence_of(orders: Orders, known: Occasions, p: Floats, date: int, number: int) -> Silence:
+    """What was foretold of each customer on a date (epoch ms; which one, `number`), and what happened."""
+    after = orders.customer[(orders.at >= date) & (orders.at < date + HORIZON)]
+    return Silence(np.full(len(known), number), known.x + 1, p, ~np.isin(known.customer, after))
+
+
+def joined(dates: Sequence[Silence]) -> Silence:
+    """All dates together."""
+    if not dates:
         return Silence(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0, np.bool_))
-    columns = zip(*((one.date, one.earlier, one.p, one.silent) for one in found), strict=True)
+    columns = zip(*((one.date, one.earlier, one.p, one.silent) for one in dates), strict=True)
     date, earlier, p, silent = (np.concatenate(column) for column in columns)
     return Silence(date, earlier, p, silent)
 
@@ -149,9 +176,7 @@ def _at(orders: Orders, prior: TimingPrior, clock: Clock, date: int, number: int
         block.rhythm(prior).p_silent(ages[end - len(block) : end], HORIZON / DAY * pace)
         for block, end in zip(_blocks(known), ends, strict=True)
     ]
-    after = orders.customer[(orders.at >= date) & (orders.at < date + HORIZON)]
-    silent = ~np.isin(known.customer, after)
-    return Silence(np.full(len(known), number), known.x + 1, np.concatenate(p or [np.empty(0)]), silent)
+    return silence_of(orders, known, np.concatenate(p or [np.empty(0)]), date, number)
 
 
 def _blocks(occasions: Occasions) -> Iterator[Occasions]:

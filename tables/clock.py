@@ -6,15 +6,27 @@ a day, until the next pace. Before the first one it runs as calendars do, after 
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _DAY = 86_400_000
-_EPOCH = date(1970, 1, 1).toordinal()
+_EPOCH = date(1970, 1, 1)
+MONDAY = 4 * _DAY
+"""The first one of Unix time, epoch ms: weeks begin on Mondays, UTC."""
 
 Pace = tuple[date, float]
+
+
+def ms_of(day: date) -> int:
+    """When a day begins, epoch ms."""
+    return (day - _EPOCH).days * _DAY
+
+
+def day_of(ms: int) -> date:
+    """The day in which an instant (epoch ms) lies."""
+    return _EPOCH + timedelta(days=ms // _DAY)
 
 
 class Clock:
@@ -24,7 +36,7 @@ class Clock:
 
     def __init__(self, paces: Sequence[Pace] = ()) -> None:
         """Paces by day, in order; each rate above 0."""
-        self._since = [(day.toordinal() - _EPOCH) * _DAY for day, _ in paces]
+        self._since = [ms_of(day) for day, _ in paces]
         self._rates = [1.0, *(rate for _, rate in paces)]
         self.even = not self._since
         """It has no paces: whoever asks it nothing then pays nothing for it."""

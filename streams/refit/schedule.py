@@ -6,13 +6,12 @@ from agents.refit import FIRST, GROWN
 from agents.sampling import MOST
 from streams.refit.board import Board
 from streams.refit.records import SampleOf
+from tables.clock import MONDAY
 from tables.orders import DAY, WEEK
 from tables.parameters import Parameters
 
 ROUND = DAY
 """Rounds begin at midnight UTC: each partition number takes a sample then, of what it knew."""
-_MONDAY = 4 * DAY
-"""The first Monday of Unix time."""
 CUSTOMERS = 20_000
 """Of all partition numbers' samples together: more tell hardly more, and what a refit takes grows with them."""
 
@@ -33,7 +32,7 @@ def round_at(now: int) -> int:
 
 def week_of(at: int) -> int:
     """Weeks begin on Mondays, UTC."""
-    return (at - _MONDAY) // WEEK
+    return (at - MONDAY) // WEEK
 
 
 def most_of(partitions: int) -> int:

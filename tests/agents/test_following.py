@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from agents.fitting import fit
-from agents.following import day_of, extended, ms_of, week_end
+from agents.following import extended, week_end
 from agents.refit import extend_clock
 from agents.remembered import occasions_in
 from agents.sample import Sample, merge
-from tables.clock import Clock
+from tables.clock import Clock, day_of, ms_of
 from tables.orders import DAY, WEEK
 from tables.parameters import BUILTIN, Parameters
 from tests.support.population import BEGIN, log_of

@@ -19,7 +19,7 @@ from agents.fitting import fit
 from agents.flags import Jury, Score
 from agents.histories import Floats, Occasions, occasions_of
 from agents.planning import silent_after
-from agents.scoring import HORIZON, Trial, coverage
+from agents.scoring import HORIZON, Trial, coverage, places_in, scored_gaps
 from agents.simplerules import Contest, SimpleRule
 from agents.timing import Rhythm
 from streams.histories import gather
@@ -59,17 +59,11 @@ def waits(trial: Trial, prior: TimingPrior, ran: Ran, occasions: Occasions) -> F
 
 def places(trial: Trial, prior: TimingPrior, ran: Ran, occasions: Occasions) -> Floats:
     """Where in its window each gap that coverage is about lies when it closes, by what was known then. 0 to 1."""
-    gaps, within = scored(trial, occasions)
+    gaps = scored_gaps(trial, occasions)
     last = gaps.last_at.astype(np.float64)
     age, pace = ran.ages(last, gaps.closes)
-    return gaps.rhythm(prior).share(age, age + (last + within - gaps.closes) / DAY * pace)
-
-
-def scored(trial: Trial, occasions: Occasions) -> tuple[Occasions, float]:
-    """The gaps that coverage is about, and within how many ms they close."""
-    within = (trial.end - trial.train_until) / 2
-    began = (occasions.last_at >= trial.train_until) & (occasions.last_at <= trial.end - within)
-    return occasions.take(began & (occasions.gap <= within / DAY)), within
+    found: Floats = gaps.rhythm(prior).share(age, age + (last + trial.within - gaps.closes) / DAY * pace)
+    return found
 
 
 def follow(trial: Trial, partitions: int = 1, usual: int = 0) -> tuple[Floats, Floats]:
@@ -93,13 +87,11 @@ def by_calendar(trial: Trial, parameters: Parameters) -> tuple[Floats, Floats]:
     """Waits and places as triggers of today have them."""
     clock, prior = Clock(parameters.clock), parameters.timing
     known = occasions_of(trial.orders, clock)
-    gaps, within = scored(trial, known)
+    gaps = scored_gaps(trial, known)
     wait = silent_after(
         _allowing(prior, known), clock, known.last_at.astype(np.float64), _WINDOW, HORIZON, _PROBABILITY
     )
-    began = clock.all_at(gaps.last_at)
-    age, room = clock.all_at(gaps.closes) - began, clock.all_at(gaps.last_at + within) - began
-    return wait / DAY, _allowing(prior, gaps).share(age / DAY, room / DAY)
+    return wait / DAY, places_in(gaps, _allowing(prior, gaps), clock, trial.within)
 
 
 def _allowing(prior: TimingPrior, known: Occasions) -> Rhythm:

@@ -117,10 +117,11 @@ def with_new(packed: bytes, at: int, items: Sequence[OrderItem]) -> bytes | None
     if not _FIRST_SECOND <= at <= LAST_SECOND or once[-6:-2] >= (when := at.to_bytes(4, "big")):
         return None
     named = packed[_HEAD_SIZE + packed[5] * _TWICE_SIZE : end]
+    known = packed.find  # `in` takes half as long again: it tries the name as a number first
     bought: dict[bytes, bytes] = {}
     for item in items:
         name = xxh32_digest(item.product_id)
-        if name in packed or name in bought or (named and item.product_id.encode() in named):
+        if known(name) >= 0 or name in bought or (named and item.product_id.encode() in named):
             return None
         bought[name] = name + when + _HALVES[item.quantity]
     kept = (once + b"".join(sorted(bought.values(), reverse=True)))[-ONCE * _ONCE_SIZE :]

@@ -119,7 +119,7 @@ class States:
         customer = self._held.get(key)
         if customer is None:
             packed = self._packed.get(key)
-            customer = Customer(wake=NEVER) if packed is None else unpack(packed)
+            customer = self._unknown(key) if packed is None else unpack(packed)
         return customer
 
     def open_visitor(self, key: bytes) -> Visitor:
@@ -128,7 +128,12 @@ class States:
         if customer is not None:
             return customer
         packed = self._packed.get(key)
-        return Customer(wake=NEVER) if packed is None else unpack_visitor(packed)
+        return self._unknown(key) if packed is None else unpack_visitor(packed)
+
+    def _unknown(self, key: bytes) -> Customer:
+        if key not in self._changed:  # else it was erased in this batch
+            self._new.add(key)
+        return Customer(wake=NEVER)
 
     def hold(self, key: bytes, customer: Customer) -> None:
         """Keep an open customer decoded, until it is closed or the batch ends: somebody still refers to it."""
@@ -140,8 +145,6 @@ class States:
         `due`: nothing is due before it, where that is known to be later than the timer that is armed. It is what
         becomes durable: else, after a restart, everybody who has ordered since would be woken at once, for nothing.
         """
-        if key not in self._packed and key not in self._changed:
-            self._new.add(key)
         packed = self._packed[key] = pack(customer, self.plan)
         self._changed[key] = packed if due <= customer.wake else with_head(packed, self.plan, due)
         if self._held:
@@ -153,7 +156,7 @@ class States:
         known = self._packed.pop(key, None) is not None
         if key in self._new:
             self._new.remove(key)
-            del self._changed[key]
+            self._changed.pop(key, None)
         elif known:
             self._changed[key] = None
 

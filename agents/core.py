@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from xxhash import xxh3_64_digest
 
+from agents.agenda import Agenda, plan_fingerprint
 from agents.basket import Baskets
 from agents.calibration import Calibration
 from agents.cart import Carts
@@ -22,12 +23,10 @@ from agents.replenish import Replenish
 from agents.repurchase import Repurchase
 from agents.rules import Rules
 from agents.sales import Sales
-from agents.sweep import Sweep
 from tables.clock import Clock
 from tables.customer import NEVER, Customer, Visitor, seen_before
 from tables.events import CARTS, SOURCES, AnyEvent, CustomerErased, OrderCompleted
 from tables.parameters import Parameters
-from tables.productform import IDLE
 from tables.retention import BROWSING, NAMES, forget, forget_at, lies
 from tables.states import Changes, States
 
@@ -47,18 +46,6 @@ class Settled:
     """Who was erased, with the last offset applied of each source; where offsets are tracked."""
     dropped: dict[bytes, int]
     """Who was erased or forgotten, come back since or not; and how many of `decisions` were made before that."""
-
-
-_PARAMETERS = 0xFFF
-
-
-def plan_fingerprint(rules: Rules, parameters: Parameters) -> int:
-    """32 bits over all that due times depend on; a state planned under another value is planned anew.
-
-    The low 12 are of the parameters, and never 0: by rules of the same upper bits, 0 stands for parameters of which no
-    more is known than that they may be others.
-    """
-    return rules.fingerprint & ~_PARAMETERS | int(parameters.fingerprint, 16) % _PARAMETERS + 1
 
 
 _CARTS = SOURCES.index(CARTS)
@@ -88,9 +75,7 @@ class Core:
         self._reached = 0
         """What was due before it has fired, epoch ms."""
         self._rules = rules
-        self._planned = self.states.plan
-        """The fingerprint of rules and parameters in force."""
-        self._sweep: Sweep | None = None
+        self._agenda = Agenda(self.states)
         self._carts = Carts(rules, self.emitter)
         self.notices = Notices()
         self.calibration = Calibration(parameters) if calibrate else None
@@ -119,7 +104,8 @@ class Core:
             calibration=self.calibration,
         )
         handlers.counts, handlers.sales = self.counts, self.sales
-        self._handlers, self._visits, self._wake = handlers.by_type, handlers.visits, handlers.wake
+        self._handlers, self._visits = handlers.by_type, handlers.visits
+        self._agenda.go_by(self._repurchase, self._replenish, handlers.wake, self._carts.wake)
 
     @property
     def next_due(self) -> int:
@@ -160,7 +146,7 @@ class Core:
                 states.arm(key, customer, wake)
             elif event.__class__ is OrderCompleted:
                 due = wake
-        if key in repurchase.unplanned:  # as `_close` does it, without a call for every event
+        if key in repurchase.unplanned:  # as `Agenda.close` does it, without a call for every event
             states.hold(key, customer)
         else:
             states.close(key, customer, due)
@@ -198,13 +184,6 @@ class Core:
         customer.applied[source] = offset
         return False
 
-    def _close(self, key: bytes, customer: Customer) -> None:
-        """Nothing more to do to the customer for now, unless it waits to be planned."""
-        if key in self._repurchase.unplanned:
-            self.states.hold(key, customer)
-        else:
-            self.states.close(key, customer)
-
     def advance(self, until: int, room: int, *, live_from: int = 0) -> bool:
         """Fire the timers due before `until`, in order of due time.
 
@@ -218,19 +197,20 @@ class Core:
             popped = states.pop(min(until, repurchase.plan_by))
             if popped is not None:
                 self._wake_up(*popped, live_from)
-            elif self._sweep is not None and self._sweep.next_at <= repurchase.plan_by < until:
-                self._take_turn(self._sweep)
             elif repurchase.plan_by < until:
-                self._plan()
+                turn = self._agenda.take_turn(repurchase.plan_by)
+                if turn is None:
+                    self._agenda.plan()
+                else:
+                    self._woken += turn
         self._reached = until
         return True
 
     def settle(self) -> Settled:
         """End a batch: plan who ordered, complete the sentences, pack what has changed."""
-        self._plan()
+        self._agenda.plan()
         self._repurchase.finish()
-        if self._sweep is not None:
-            self._sweep.place()
+        self._agenda.place()
         self._woken = 0
         lateness, self._lateness = self._lateness, []
         erased, self._erased = self._erased, {}
@@ -250,116 +230,47 @@ class Core:
         Whoever waits for a timer is planned anew: in turn, see `agents.sweep`, or when it would go off. What was told
         of a gap stays told; who is due by now is so from its turn on, and not stale.
         """
-        self._plan()
+        self._agenda.plan()
         self._repurchase.finish()
         self._use(parameters)
-        states, plan = self.states, plan_fingerprint(self._rules, parameters)
-        if self._sweep is None and plan == self._planned:
-            return
-        self._planned = plan
-        states.plan = plan & ~_PARAMETERS  # what is closed for another reason may be planned by either
-        self._sweep = Sweep(states, self.emitter.now)
-        self._end_turn()
+        self._agenda.change_to(plan_fingerprint(self._rules, parameters), self.emitter.now)
 
     # -- timers
 
     def _wake_up(self, due: int, key: bytes, customer: Customer, live_from: int) -> None:
+        agenda = self._agenda
         if due == 0:  # planned by other rules or parameters
             self._woken += 1
             if forget_at(customer) == 0:
                 self._drop(key, customer)
                 return
-            self._plan_anew(key, customer, self.emitter.now if self._same_rules(key) else 0)
+            agenda.replan(key, customer, self.emitter.now if agenda.same_rules(key) else 0)
             return
-        wake = self._next_look(customer)
+        wake = agenda.next_look(customer)
         if wake > due:
             self.states.put_off(key, customer, wake)
             return
-        if self._sweep is not None and self._absent_by_others(key, customer, due):
-            self._woken += 1
-            self._plan_anew(key, customer, due)
-            return
         self._woken += 1
+        if agenda.absent_by_others(key, customer, due):
+            agenda.replan(key, customer, due)
+            return
         self._lateness.append(self.emitter.now - due)
-        customer_id = key.decode()
+        self._fire(key.decode(), customer, due, live_from)
+        if forget_at(customer) <= due and forget(customer, due):
+            self._drop(key, customer)
+            return
+        customer.wake = NEVER
+        self.states.arm(key, customer, agenda.next_look(customer))
+        agenda.close(key, customer)
+
+    def _fire(self, customer_id: str, customer: Customer, due: int, live_from: int) -> None:
+        """Tell what is due at `due`."""
         if customer.orders is not None and self._repurchase.wake(customer.orders) <= due:
             self._repurchase.fire(customer_id, customer, customer.orders, due, live_from)
         if self._carts.wake(customer) <= due:
             self._carts.fire(customer_id, customer, due)
         if customer.orders is not None and self._replenish.wake(customer) <= due:
             self._replenish.fire(customer_id, customer, customer.orders, due, live_from)
-        if forget_at(customer) <= due and forget(customer, due):
-            self._drop(key, customer)
-            return
-        customer.wake = NEVER
-        self.states.arm(key, customer, self._next_look(customer))
-        self._close(key, customer)
-
-    def _plan_anew(self, key: bytes, customer: Customer, now: int) -> None:
-        """Of a customer whose timer was taken out: set it anew. `now`: see `Repurchase.replan`."""
-        customer.wake = NEVER
-        if customer.orders is not None:
-            self._repurchase.replan(key, customer, customer.orders, now)
-        self._replenish.replan(customer)
-        self._close_planned(key, customer)
-
-    def _close_planned(self, key: bytes, customer: Customer) -> None:
-        """Arm and close a customer who is planned by the parameters in force, or about to be."""
-        states, otherwise = self.states, self.states.plan
-        states.arm(key, customer, self._next_look(customer))
-        states.plan = self._planned
-        self._close(key, customer)
-        states.plan = otherwise
-
-    def _same_rules(self, key: bytes) -> bool:
-        """Whether a state was planned by these rules, if by other parameters."""
-        return (self.states.plan_of(key) ^ self._planned) & ~_PARAMETERS == 0
-
-    def _absent_by_others(self, key: bytes, customer: Customer, due: int) -> bool:
-        """Whether the customer's absence is due by parameters of before."""
-        orders = customer.orders
-        return orders is not None and self._repurchase.wake(orders) <= due and self._awaits_turn(key)
-
-    def _awaits_turn(self, key: bytes) -> bool:
-        return key not in self._repurchase.unplanned and self.states.plan_of(key) != self._planned
-
-    def _take_turn(self, sweep: Sweep) -> None:
-        """Plan anew whose turn it is."""
-        states, repurchase, now = self.states, self._repurchase, sweep.next_at
-        for key in sweep.take():
-            if self._awaits_turn(key):
-                customer = states.open(key)
-                self._woken += 1
-                if customer.orders is not None:
-                    repurchase.replan(key, customer, customer.orders, now)
-                    self._replenish.replan(customer)
-                    self._close_planned(key, customer)
-        self._plan()
-
-    def _end_turn(self) -> None:
-        """Wait for the next turn, if there is one."""
-        if self._sweep is not None:
-            self._repurchase.plan_by = self._sweep.next_at
-            if self._repurchase.plan_by == NEVER:
-                self._sweep, self.states.plan = None, self._planned
-
-    def _next_look(self, customer: Customer) -> int:
-        """When something of the customer is due, or to be forgotten."""
-        return min(self._wake(customer), forget_at(customer))
-
-    def _plan(self) -> None:
-        states, otherwise = self.states, self.states.plan
-        states.plan = self._planned
-        for key, customer, due in self._repurchase.plan():
-            near = customer.orders is None or due <= customer.orders.last_at + BROWSING
-            wake = due if near else min(due, forget_at(customer))
-            states.arm(key, customer, wake)
-            durable = min(wake, self._carts.wake(customer))
-            if customer.products and customer.products[0] != IDLE:
-                durable = min(durable, self._replenish.wake(customer))
-            states.close(key, customer, durable)
-        states.plan = otherwise
-        self._end_turn()
 
     def _erase(self, key: bytes, customer: Customer, event: CustomerErased) -> None:
         cause = {"type": "customer.erased", "event_id": event.event_id}

@@ -15,7 +15,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from agents.core import plan_fingerprint
+from agents.agenda import plan_fingerprint
 from agents.rules import Rules
 from streams.brokers.embedded import BrokerStartError
 from streams.brokers.topics import create

@@ -4,7 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from agents.core import Core, plan_fingerprint
+from agents.agenda import plan_fingerprint
+from agents.core import Core
 from agents.rules import Rules
 from streams.flow.decode import decoder
 from tables.customer import NEVER, Customer, read_head, unpack

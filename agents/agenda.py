@@ -6,10 +6,10 @@ By the rules and parameters in force; after a change of parameters by those of b
 
 from collections.abc import Callable
 
-from agents.replenish import Replenish
-from agents.repurchase import Repurchase
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from agents.sweep import Sweep
+from agents.triggers.replenish import Replenish
+from agents.triggers.repurchase import Repurchase
 from tables.customer import NEVER, Customer
 from tables.parameters import Parameters
 from tables.productform import IDLE

@@ -24,9 +24,9 @@ from typing import NamedTuple
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
-from agents.absence import State, state_of
-from agents.mixture import Floats
-from agents.timing import Rhythm
+from agents.models.mixture import Floats
+from agents.models.timing import Rhythm
+from agents.triggers.absence import State, state_of
 from tables.clock import Clock
 from tables.orders import DAY, Orders
 from tables.parameters import Parameters

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from xxhash import xxh3_64_digest
 
 from agents.agenda import Agenda, plan_fingerprint
-from agents.basket import Baskets
 from agents.calibration import Calibration
-from agents.cart import Carts
 from agents.decisions import Decision
 from agents.emitter import Emitter
 from agents.handlers import Handlers
 from agents.notices import Notices
-from agents.replenish import Replenish
-from agents.repurchase import Repurchase
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from agents.sales import Sales
+from agents.triggers.basket import Baskets
+from agents.triggers.cart import Carts
+from agents.triggers.replenish import Replenish
+from agents.triggers.repurchase import Repurchase
 from tables.clock import Clock
 from tables.customer import NEVER, Customer, Visitor, seen_before
 from tables.events import CARTS, SOURCES, AnyEvent, CustomerErased, OrderCompleted

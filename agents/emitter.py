@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import UNSET
 
 from agents.decisions import Decision, RuleRef, Trigger, cancel, iso
-from agents.rules import Rule
+from agents.rulebook.rules import Rule
 from tables.customer import MAX_OPEN, NEVER, Customer, OpenTrigger
 
 

@@ -4,16 +4,16 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from agents.basket import Baskets
 from agents.calibration import Calibration
-from agents.cart import Carts
 from agents.decisions import iso
 from agents.emitter import Emitter
 from agents.notices import Notices
-from agents.replenish import Replenish
-from agents.repurchase import Repurchase
-from agents.returns import Returns
 from agents.sales import Sales
+from agents.triggers.basket import Baskets
+from agents.triggers.cart import Carts
+from agents.triggers.replenish import Replenish
+from agents.triggers.repurchase import Repurchase
+from agents.triggers.returns import Returns
 from tables.cart import MAX_LINES, add_item, empty_cart, forget_views, remove_item, replace_cart, start_checkout, view
 from tables.clock import CALENDAR, Clock
 from tables.customer import NEVER, Customer, Profile, Visitor

@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 import numpy as np
 from msgspec import Struct
 
-from agents.absence import rhythm_of, state_of
-from agents.cart import Carts
 from agents.emitter import Emitter
-from agents.loyal import VipCandidates
-from agents.outlook import sight_of
-from agents.planning import due_after
-from agents.replenish import Replenish
-from agents.repurchase import FLOOR_MS, Repurchase
-from agents.rules import Rules
-from agents.value import HORIZON_DAYS, amounts, expected_orders, expected_value, orders_a_day
+from agents.models.outlook import sight_of
+from agents.models.planning import due_after
+from agents.models.value import HORIZON_DAYS, amounts, expected_orders, expected_value, orders_a_day
+from agents.rulebook.rules import Rules
+from agents.triggers.absence import rhythm_of, state_of
+from agents.triggers.cart import Carts
+from agents.triggers.loyal import VipCandidates
+from agents.triggers.replenish import Replenish
+from agents.triggers.repurchase import FLOOR_MS, Repurchase
 from tables.basket import Basket
 from tables.clock import Clock
 from tables.customer import Customer
@@ -77,7 +77,7 @@ class Portrait(Struct):
     value: Range | None = None
     """In the currency of the baskets."""
     vip_candidate: bool = False
-    """May become one of the best customers, and is not yet (`agents.loyal`)."""
+    """May become one of the best customers, and is not yet (`agents.triggers.loyal`)."""
 
 
 class Painter:

@@ -8,7 +8,7 @@ import faust
 
 from agents.binding import bind
 from agents.core import Core
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from streams.brokers.retention import retentions
 from streams.brokers.topicfacts import Found
 from streams.clock import Clock

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from agents.core import Core
 from agents.decisions import Cancellation, Decision
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from streams.flow.decode import RejectedError, decoder
 from streams.livepath import LivePath, Renewal
 from streams.logs import LogLine, Rejected

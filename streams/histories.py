@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
-from agents.histories import NOTHING_SOLD, Ints, Mask, Orders, Sold, orders_of
+from agents.fit.histories import NOTHING_SOLD, Ints, Mask, Orders, Sold, orders_of
 from streams.flow.decode import RejectedError, decoder
 from streams.logs import LogLine
 from tables.events import CUSTOMERS, PURCHASES, CustomerErased, OrderCompleted

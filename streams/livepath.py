@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agents.core import Core
-from agents.following import week_end
-from agents.refit import Refit, renew
-from agents.sampling import MOST, take_sample
+from agents.learning.following import week_end
+from agents.learning.refit import Refit, renew
+from agents.learning.sampling import MOST, take_sample
 from tables.parameters import Parameters
 
 PARTITIONS = 16

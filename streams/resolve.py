@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from agents.kinds import Kind, read, settable
-from agents.tomlfile import TomlError, TomlFile
+from agents.rulebook.kinds import Kind, read, settable
+from agents.rulebook.tomlfile import TomlError, TomlFile
 from streams.access.security import Security, SettingsError
 from streams.settingkinds import Secret, from_text
 from streams.settings import Settings, Topics, Views

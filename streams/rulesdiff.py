@@ -16,11 +16,11 @@ from msgspec import UNSET
 from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
-from agents.currencies import RATE
 from agents.decisions import Decision, Trigger
-from agents.histories import Ints
-from agents.kinds import settable
-from agents.rules import NAMES, Rules
+from agents.fit.histories import Ints
+from agents.rulebook.currencies import RATE
+from agents.rulebook.kinds import settable
+from agents.rulebook.rules import NAMES, Rules
 from streams.flow.decode import parse_time
 from tables.orders import DAY
 

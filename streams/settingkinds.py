@@ -1,4 +1,4 @@
-"""Kinds of settings that only the worker has: addresses, names of topics, files, secrets. See `agents.kinds`."""
+"""Kinds of settings that only the worker has: addresses, topics, files, secrets. See `agents.rulebook.kinds`."""
 
 import re
 import shlex
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from agents.kinds import MS, Flag, Kind, Number, Whole, milliseconds
+from agents.rulebook.kinds import MS, Flag, Kind, Number, Whole, milliseconds
 
 _LEGAL = re.compile(r"[A-Za-z0-9._-]+")
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from agents.kinds import MS, Choice, Number, duration, milliseconds, setting, whole
+from agents.rulebook.kinds import MS, Choice, Number, duration, milliseconds, setting, whole
 from streams.access.security import Security, SettingsError
 from streams.settingkinds import Address, Addresses, File, Folder, Name, RedisUrl, Schedule
 from streams.watch.logformat import FORMATS

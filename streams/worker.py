@@ -8,7 +8,7 @@ import threading
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
-from agents.rules import Rules, load_rules
+from agents.rulebook.rules import Rules, load_rules
 from streams import __version__
 from streams.brokers.topicfacts import Cluster
 from streams.clock import WallClock

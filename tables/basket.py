@@ -13,7 +13,7 @@ FOREIGN = 3
 class Basket(Struct, array_like=True, gc=False):
     """Positive totals of one currency: `n` of them, mean and sum of squared deviations of ln(total).
 
-    A total far out joins them less far out (agents.amounts), so `mean_ln` and `ss` are not quite those of the totals.
+    A total far out joins less far out (agents.models.amounts), so `mean_ln` and `ss` are not quite the totals' own.
     `ewma`, `down` and `up` follow the surprise z of each order (reference: EWMA and CUSUM of a standardised score).
     """
 

@@ -67,9 +67,9 @@ class TimingPrior(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     unsure: float = 0.0
     """Standard deviation that triggers add to the log gap, for paces of the clock that are not known yet."""
     skip: float = 0.0
-    """Of regular customers: gaps of two usual ones for each usual one, and of three for each of two; see agents.skips.
+    """Of regular customers: gaps of two usual ones for each usual one, and of three for each of two.
 
-    With it every gap counts alike, so omega is 0."""
+    With it every gap counts alike, so omega is 0. See agents.models.skips."""
 
     def __post_init__(self) -> None:
         _location("mu0", self.mu0, 20)

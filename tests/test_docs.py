@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 
 from agents.decisions import FAMILIES
-from agents.kinds import Duration, duration_text
-from agents.rules import NAMES, Rules, load_rules
+from agents.rulebook.kinds import Duration, duration_text
+from agents.rulebook.rules import NAMES, Rules, load_rules
 from streams.commands import COMMANDS, offbeat
 from streams.flow.decode import KINDS as REASONS
 from streams.flow.decode import decoder
@@ -181,7 +181,8 @@ def test_tests_that_are_named_exist(page: Path) -> None:
 def test_files_that_are_named_exist(page: Path) -> None:
     for name in re.findall(r"`([\w./-]+\.(?:md|py|toml|lock))`", page.read_text()):
         places = (ROOT, *(ROOT / folder for folder in FOLDERS), page.parent)
-        assert any((place / name).exists() for place in places), name
+        beneath = () if page.parent == ROOT else page.parent.rglob(name)
+        assert any((place / name).exists() for place in places) or any(beneath), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -15,6 +15,15 @@ CLOCKS = {"now", "utcnow", "today", "time", "time_ns", "monotonic", "perf_counte
 BINDING = ROOT / "agents" / "binding.py"
 """The one place where agents meet faust."""
 DELIVERY = ROOT / "streams" / "delivery"
+ROOMS: dict[str, set[str]] = {
+    "models": set(),
+    "rulebook": set(),
+    "triggers": {"models", "rulebook", "emitter", "decisions"},
+    "fit": {"models", "rulebook"},
+    "evidence": {"fit", "models"},
+    "learning": {"fit", "models", "evidence"},
+}
+"""Of `agents`, and what each may import of it beside itself."""
 
 
 def modules(*packages: str) -> list[Path]:
@@ -56,6 +65,17 @@ def test_tables_import_neither_agents_nor_streams() -> None:
 
 def test_agents_import_only_themselves_and_tables() -> None:
     assert offences(modules("agents"), {"streams", "tests"}) == []
+
+
+def test_the_rooms_of_agents_import_only_what_lies_below_them() -> None:
+    assert {path.parent.name for path in modules("agents")} == {"agents", *ROOMS}
+    assert [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for room, below in ROOMS.items()
+        for path in modules(f"agents/{room}")
+        for line, name in imports(path)
+        if name.startswith("agents.") and name.split(".")[1] not in below | {room}
+    ] == []
 
 
 def test_nothing_that_runs_imports_tests() -> None:

@@ -7,7 +7,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from agents.kinds import setting
+from agents.rulebook.kinds import setting
 from streams.access.secretfile import SettingsError, read_secret
 from streams.access.tokenendpoint import from_endpoint, problem
 from streams.access.tokens import Token, TokenError, Tokens, from_command, from_file

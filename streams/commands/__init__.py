@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from agents.rulesfile import RulesError
+from agents.rulebook.rulesfile import RulesError
 from streams import __version__
 from streams.settings import SettingsError
 from streams.watch.logformat import last_words

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from agents.decisions import FAMILIES, Decision
-from agents.rules import Rules, load_rules
-from agents.scoring import Trial
+from agents.evidence.scoring import Trial
+from agents.rulebook.rules import Rules, load_rules
 from streams.backtest import Tally, backtest
 from streams.commands import FAILURE, USAGE
 from streams.commands.fit import tell_notes

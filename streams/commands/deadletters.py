@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from agents.kinds import milliseconds
+from agents.rulebook.kinds import milliseconds
 from streams.commands import FAILURE
 from streams.commands.deadletterstext import show_listing, tell, tell_staying
 from streams.commands.options import with_settings

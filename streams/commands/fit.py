@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from agents.fitting import Fitted
-from agents.fitting import fit as fit_orders
-from agents.timing import Rhythm
+from agents.fit.fitting import Fitted
+from agents.fit.fitting import fit as fit_orders
+from agents.models.timing import Rhythm
 from streams.commands import FAILURE, USAGE
 from streams.commands.output import failure, written
 from streams.commands.progress import progress, shown, tell_rejected

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import click
 
 from agents.decisions import iso
-from agents.fitting import Fitted, fit
+from agents.fit.fitting import Fitted, fit
 from streams.commands.progress import Show, shown
 from streams.histories import Histories, gather
 from streams.logs import Log, LogError

@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from agents.currencies import RATE
-from agents.guardrules import Guards
-from agents.kinds import settable
-from agents.rules import TYPES, Rules, load_rules
+from agents.rulebook.currencies import RATE
+from agents.rulebook.guardrules import Guards
+from agents.rulebook.kinds import settable
+from agents.rulebook.rules import TYPES, Rules, load_rules
 from streams.commands.options import with_settings
 from streams.commands.output import show_json, show_rows
 from streams.settings import Settings

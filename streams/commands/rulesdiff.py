@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from agents.decisions import spell
-from agents.rules import Rules, load_rules
+from agents.rulebook.rules import Rules, load_rules
 from streams.backtest import Tally, backtest
 from streams.commands import FAILURE, USAGE
 from streams.commands.fit import tell_notes

@@ -26,7 +26,7 @@ def rebuild(settings: Settings, as_json: bool) -> None:
         raise SettingsError("redis: there are no views without it; set OFFBEAT_REDIS (or --redis) to its URL")
     from aiokafka.errors import KafkaError  # noqa: PLC0415 - it takes its time
 
-    from agents.rules import Rules, load_rules  # noqa: PLC0415 - as above
+    from agents.rulebook.rules import Rules, load_rules  # noqa: PLC0415 - as above
     from streams.brokers.topics import BrokerError  # noqa: PLC0415 - as above
     from streams.errors import StopError  # noqa: PLC0415 - as above
     from streams.refit.hand import read_board  # noqa: PLC0415 - as above

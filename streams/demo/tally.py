@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from agents.rules import NAMES
+from agents.rulebook.rules import NAMES
 
 _CANCELLED = ".cancelled"
 

@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from agents.rules import RulesError, load_rules
+from agents.rulebook.rules import RulesError, load_rules
 from streams.doctor.check import Finding, well, wrong
 from streams.doctor.patient import Patient
 from tables.parameters import ParametersError, load_parameters

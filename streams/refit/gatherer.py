@@ -10,8 +10,8 @@ from time import perf_counter
 import numpy as np
 
 from agents.core import Core
-from agents.sample import EVERYBODY
-from agents.sampling import Sampler
+from agents.learning.sample import EVERYBODY
+from agents.learning.sampling import Sampler
 from streams.flow.pipeline import Pipeline
 from streams.refit.board import Board
 from streams.refit.records import SampleOf

@@ -31,7 +31,7 @@ class RecordError(ValueError):
 
 
 class Score(Struct, frozen=True):
-    """What held-back customers say of parameters (agents.refit.Scores)."""
+    """What held-back customers say of parameters (agents.learning.refit.Scores)."""
 
     gaps: int
     ln_likelihood: float
@@ -101,7 +101,7 @@ class SampleOf(Struct, frozen=True, kw_only=True):
     orders: int
     """About how many there were, in all of the partition number."""
     sample: bytes
-    """As agents.sample encodes it."""
+    """As agents.learning.sample encodes it."""
 
 
 class _Form(Struct):

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from agents.refit import FIRST, GROWN
-from agents.sampling import MOST
+from agents.learning.refit import FIRST, GROWN
+from agents.learning.sampling import MOST
 from streams.refit.board import Board
 from streams.refit.records import SampleOf
 from tables.clock import MONDAY
@@ -18,7 +18,7 @@ CUSTOMERS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What is to be done by agents.refit.renew, which knows what exactly."""
+    """What is to be done by agents.learning.refit.renew, which knows what exactly."""
 
     until: int
     """The round, epoch ms."""

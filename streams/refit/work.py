@@ -2,9 +2,9 @@
 
 import msgspec
 
-from agents.judging import Scores
-from agents.refit import renew
-from agents.sample import Sample, SampleError, decode_sample, merge
+from agents.learning.judging import Scores
+from agents.learning.refit import renew
+from agents.learning.sample import Sample, SampleError, decode_sample, merge
 from streams.refit.child import Answer, Task
 from streams.refit.records import Score
 from tables.parameters import Parameters

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from agents.histories import Floats, Mask
-from agents.inforce import Past, gaps_in_force, silence_in_force
-from agents.scoring import (
+from agents.evidence.inforce import Past, gaps_in_force, silence_in_force
+from agents.evidence.scoring import (
     CLASSES,
     LEVELS,
     Silence,
@@ -18,6 +17,7 @@ from agents.scoring import (
     foretold_silence,
     spread,
 )
+from agents.fit.histories import Floats, Mask
 from tables.parameters import TimingPrior
 
 Json = dict[str, Any]

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.decisions import iso
-from agents.histories import Mask, occasions_of
-from agents.returning import returning
-from agents.rules import Rules
-from agents.scoring import CLASSES, HORIZON, Trial, class_of
-from agents.standings import loyal_customers
+from agents.evidence.returning import returning
+from agents.evidence.scoring import CLASSES, HORIZON, Trial, class_of
+from agents.fit.histories import Mask, occasions_of
+from agents.fit.standings import loyal_customers
+from agents.rulebook.rules import Rules
 from streams.backtest import Tally
 from streams.livepath import Renewal
 from streams.report.calibration import Json, calibration

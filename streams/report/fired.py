@@ -7,8 +7,8 @@ import numpy as np
 from msgspec import UNSET
 
 from agents.decisions import FAMILIES, Decision, Trigger
-from agents.flags import Flags
-from agents.rules import NAMES, ProductReplenishDue
+from agents.evidence.flags import Flags
+from agents.rulebook.rules import NAMES, ProductReplenishDue
 from streams.flow.decode import parse_time
 from streams.report.replenished import Needed
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.decisions import Trigger
-from agents.histories import Floats, Ints, Mask
-from agents.rules import ProductReplenishDue
-from agents.scoring import Trial
+from agents.evidence.scoring import Trial
+from agents.fit.histories import Floats, Ints, Mask
+from agents.rulebook.rules import ProductReplenishDue
 from streams.flow.decode import parse_time
 from streams.histories import product_number
 from streams.report.calibration import Json, short

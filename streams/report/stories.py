@@ -14,8 +14,8 @@ import msgspec
 from msgspec import UNSET
 
 from agents.decisions import FAMILIES, Decision, Trigger, iso
-from agents.rules import NAMES
-from agents.scoring import HORIZON, Trial
+from agents.evidence.scoring import HORIZON, Trial
+from agents.rulebook.rules import NAMES
 from streams.flow.decode import parse_time
 from streams.histories import Histories
 from tables.orders import DAY

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import numpy as np
 
 from agents.decisions import FAMILIES
-from agents.flags import Jury, Placed, Score
-from agents.histories import Ints, Mask, Occasions
-from agents.rules import NAMES, ProductReplenishDue, Rules
-from agents.scoring import Trial
-from agents.simplerules import Contest, SimpleRule, simple_rules
+from agents.evidence.flags import Jury, Placed, Score
+from agents.evidence.scoring import Trial
+from agents.evidence.simplerules import Contest, SimpleRule, simple_rules
+from agents.fit.histories import Ints, Mask, Occasions
+from agents.rulebook.rules import NAMES, ProductReplenishDue, Rules
 from streams.report.calibration import Json, short
 from streams.report.fired import Fired
 from streams.report.replenished import score as replenished

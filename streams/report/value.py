@@ -1,8 +1,8 @@
 """The figures of what customers are worth: foretold at `train_until`, against what came."""
 
-from agents.scoring import Trial
-from agents.value import LEVEL
-from agents.valuescore import TENTHS, Compared, ValueTrial, value_trial
+from agents.evidence.scoring import Trial
+from agents.evidence.valuescore import TENTHS, Compared, ValueTrial, value_trial
+from agents.models.value import LEVEL
 from streams.report.calibration import Json, short
 from tables.parameters import Parameters
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from agents.portrait import Painter
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from streams.brokers.topics import look
 from streams.clock import Clock, WallClock
 from streams.delivery.snapshot import snapshot

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from uuid import uuid4
 
 from agents.portrait import Painter, Portrait
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from streams.delivery.ports import Learning
 from streams.settings import Settings
 from streams.views.keeper import Keeper

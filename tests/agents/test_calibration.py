@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from agents import calibration, scoring
+from agents import calibration
 from agents.calibration import Calibration, Gaps, coverage
 from agents.core import Core
-from agents.histories import Orders
-from agents.rules import Rules
-from agents.scoring import Trial, foretold_gaps
-from agents.timing import Rhythm
+from agents.evidence import scoring
+from agents.evidence.scoring import Trial, foretold_gaps
+from agents.fit.histories import Orders
+from agents.models.timing import Rhythm
+from agents.rulebook.rules import Rules
 from tables.events import SOURCES, AnyEvent
 from tables.orders import DAY
 from tables.parameters import BUILTIN, Parameters, TimingPrior

@@ -7,7 +7,7 @@ import pytest
 
 from agents.core import Core
 from agents.decisions import Trigger
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from tables.customer import NEVER, read_head
 from tables.events import SOURCES, AnyEvent
 from tables.orders import DAY

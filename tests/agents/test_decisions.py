@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.decisions import FAMILIES, RuleRef, cancel, iso, spell, trigger_id
-from agents.rules import NAMES
+from agents.rulebook.rules import NAMES
 from tables.customer import OpenTrigger
 from tables.orders import DAY
 from tests.support.core import HOUR, MINUTE

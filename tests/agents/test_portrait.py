@@ -4,9 +4,9 @@ from datetime import datetime
 
 import pytest
 
+from agents.models.timing import Rhythm
 from agents.portrait import Painter, Portrait
-from agents.rules import Rules
-from agents.timing import Rhythm
+from agents.rulebook.rules import Rules
 from tables.customer import Customer
 from tables.events import AnyEvent, OrderRefunded
 from tables.orders import DAY

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.rules import CartAbandoned, Rules
+from agents.rulebook.rules import CartAbandoned, Rules
 from tables.customer import Profile
 from tables.events import CustomerUpdated
 from tables.orders import DAY

@@ -1,7 +1,7 @@
 """What is counted of a shop's orders, and what is not."""
 
 from agents.core import Core
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from agents.sales import Sold
 from tables.events import PURCHASES, SOURCES, OrderCompleted
 from tables.orders import DAY

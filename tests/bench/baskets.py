@@ -12,12 +12,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.basket import Baskets
 from agents.decisions import Trigger
 from agents.emitter import Emitter
-from agents.fitting import fit
-from agents.histories import Orders, orders_of
-from agents.rules import Rules
+from agents.fit.fitting import fit
+from agents.fit.histories import Orders, orders_of
+from agents.rulebook.rules import Rules
+from agents.triggers.basket import Baskets
 from tables.customer import Customer
 from tables.orders import DAY
 from tables.parameters import BUILTIN, BasketPrior

@@ -10,13 +10,13 @@ from collections.abc import Iterable
 import click
 import numpy as np
 
-from agents.fitting import fit
-from agents.flags import Jury
-from agents.histories import occasions_of
-from agents.planning import silent_after
-from agents.scoring import HORIZON, LEVELS, Trial, auc, clock_of, coverage, foretold_gaps, foretold_silence
-from agents.simplerules import Contest, SimpleRule, simple_rules
-from agents.timing import Rhythm
+from agents.evidence.flags import Jury
+from agents.evidence.scoring import HORIZON, LEVELS, Trial, auc, clock_of, coverage, foretold_gaps, foretold_silence
+from agents.evidence.simplerules import Contest, SimpleRule, simple_rules
+from agents.fit.fitting import fit
+from agents.fit.histories import occasions_of
+from agents.models.planning import silent_after
+from agents.models.timing import Rhythm
 from streams.histories import gather
 from streams.logs import read_log
 from tables.clock import Clock

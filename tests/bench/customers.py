@@ -13,7 +13,7 @@ from typing import TypedDict
 from uuid import UUID
 
 from agents.core import Core
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from tables.customer import NEVER, read_head, with_wake
 from tables.events import CARTS, PURCHASES, SOURCES, AnyEvent, CartItemAdded, OrderCompleted, OrderItem, ProductViewed
 from tables.orders import DAY

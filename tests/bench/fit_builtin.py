@@ -6,12 +6,12 @@ of one customer and day are one order here, amounts are dollars. Nothing holds t
 
 import numpy as np
 
-from agents.basketfit import fit_basket
-from agents.basketfit import ln_likelihood as basket_ln_likelihood
-from agents.fitting import baskets_of, snapshot_at
-from agents.histories import Orders, orders_of
-from agents.timingfit import fit_timing
-from agents.timinglikelihood import free, ln_likelihood
+from agents.fit.basketfit import fit_basket
+from agents.fit.basketfit import ln_likelihood as basket_ln_likelihood
+from agents.fit.fitting import baskets_of, snapshot_at
+from agents.fit.histories import Orders, orders_of
+from agents.fit.timingfit import fit_timing
+from agents.fit.timinglikelihood import free, ln_likelihood
 from streams.demo import cdnow
 from tables.parameters import BasketPrior
 
@@ -30,7 +30,7 @@ def read_cdnow() -> Orders:
 
 
 def free_of(prior: BasketPrior) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """A basket prior as `agents.basketfit.ln_likelihood` takes it."""
+    """A basket prior as `agents.fit.basketfit.ln_likelihood` takes it."""
     return np.array([prior.m0, *np.log([prior.k0, prior.a0, prior.b0])])
 
 

@@ -13,10 +13,10 @@ import click
 import msgspec
 import numpy as np
 
-from agents.histories import Orders, Sold
-from agents.productfit import fit_products
-from agents.rules import Rules
-from agents.scoring import Trial
+from agents.evidence.scoring import Trial
+from agents.fit.histories import Orders, Sold
+from agents.fit.productfit import fit_products
+from agents.rulebook.rules import Rules
 from streams.backtest import backtest
 from streams.histories import gather, product_number
 from streams.logs import Log, LogLine, read_log

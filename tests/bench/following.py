@@ -15,13 +15,13 @@ import time
 import click
 import numpy as np
 
-from agents.fitting import fit
-from agents.flags import Jury, Score
-from agents.histories import Floats, Occasions, occasions_of
-from agents.planning import silent_after
-from agents.scoring import HORIZON, Trial, coverage, places_in, scored_gaps
-from agents.simplerules import Contest, SimpleRule
-from agents.timing import Rhythm
+from agents.evidence.flags import Jury, Score
+from agents.evidence.scoring import HORIZON, Trial, coverage, places_in, scored_gaps
+from agents.evidence.simplerules import Contest, SimpleRule
+from agents.fit.fitting import fit
+from agents.fit.histories import Floats, Occasions, occasions_of
+from agents.models.planning import silent_after
+from agents.models.timing import Rhythm
 from streams.histories import gather
 from streams.logs import read_log
 from tables.clock import Clock

@@ -13,7 +13,7 @@ from types import FrameType
 import click
 
 from agents.core import Core
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from streams.delivery.rows import RowWriter
 from streams.flow.flood import FloodGuard
 from streams.flow.mark import Position

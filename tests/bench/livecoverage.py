@@ -9,12 +9,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from agents import calibration, scoring
+from agents import calibration
 from agents.core import Core
-from agents.fitting import fit
-from agents.histories import Orders
-from agents.rules import Rules
-from agents.scoring import Trial, foretold_gaps
+from agents.evidence import scoring
+from agents.evidence.scoring import Trial, foretold_gaps
+from agents.fit.fitting import fit
+from agents.fit.histories import Orders
+from agents.rulebook.rules import Rules
 from tables.clock import Clock
 from tables.events import PURCHASES, SOURCES
 from tables.orders import DAY

@@ -6,12 +6,12 @@ from datetime import date, timedelta
 import msgspec
 import numpy as np
 
-from agents import gapfit, pacing
-from agents.bendfit import fit_bends
-from agents.clockfit import TURNS
-from agents.fitting import snapshot_at
-from agents.histories import Floats, Ints, Orders, occasions_of
-from agents.timingfit import fit_timing
+from agents.fit import gapfit, pacing
+from agents.fit.bendfit import fit_bends
+from agents.fit.clockfit import TURNS
+from agents.fit.fitting import snapshot_at
+from agents.fit.histories import Floats, Ints, Orders, occasions_of
+from agents.fit.timingfit import fit_timing
 from tables.clock import CALENDAR, Clock
 from tables.orders import DAY, WEEK
 from tables.parameters import TimingPrior

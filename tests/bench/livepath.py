@@ -15,11 +15,11 @@ import msgspec
 import numpy as np
 
 from agents.decisions import Decision, Trigger
-from agents.fitting import fit
-from agents.histories import Floats, Orders, occasions_of
-from agents.inforce import gaps_in_force
-from agents.rules import Rules
-from agents.scoring import Trial, coverage
+from agents.evidence.inforce import gaps_in_force
+from agents.evidence.scoring import Trial, coverage
+from agents.fit.fitting import fit
+from agents.fit.histories import Floats, Orders, occasions_of
+from agents.rulebook.rules import Rules
 from streams.backtest import backtest
 from streams.flow.decode import parse_time
 from streams.livepath import Renewal

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from agents.agenda import plan_fingerprint
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from streams.brokers.embedded import BrokerStartError
 from streams.brokers.topics import create
 from streams.settings import Settings

@@ -13,7 +13,7 @@ from itertools import count, islice
 import click
 
 from agents.core import Core
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from streams.brokers.embedded import BrokerStartError
 from streams.brokers.topics import create
 from streams.flow.decode import decoder

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import cycle, islice
 
 from agents.core import Core
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from tables.customer import NEVER, read_head
 from tables.events import CARTS, PURCHASES, SOURCES, AnyEvent, CartItemAdded, OrderCompleted, OrderItem
 from tables.orders import DAY

@@ -6,7 +6,7 @@ import pytest
 
 from agents.agenda import plan_fingerprint
 from agents.core import Core
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from streams.flow.decode import decoder
 from tables.customer import NEVER, Customer, read_head, unpack
 from tables.events import CARTS, PURCHASES

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from agents.histories import occasions_of
-from agents.planning import silent_after
-from agents.scoring import HORIZON, Trial
+from agents.evidence.scoring import HORIZON, Trial
+from agents.fit.histories import occasions_of
+from agents.models.planning import silent_after
 from tables.clock import CALENDAR
 from tables.orders import DAY, WEEK
 from tables.parameters import BUILTIN

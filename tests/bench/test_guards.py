@@ -18,7 +18,7 @@ import pytest
 from aiokafka.client import AIOKafkaClient
 
 from agents.core import Core
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from streams.delivery.ports import Row
 from streams.delivery.writer import make_writer
 from streams.settings import Settings

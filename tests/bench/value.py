@@ -11,13 +11,13 @@ import click
 import numpy as np
 from scipy.special import roots_jacobi
 
-from agents.fitting import fit
-from agents.histories import Floats, occasions_of
-from agents.mbg import Mbg, fit_mbg
-from agents.scoring import Trial
-from agents.standings import Purses
-from agents.value import Expected
-from agents.valuescore import Compared, ValueTrial, value_trial
+from agents.evidence.mbg import Mbg, fit_mbg
+from agents.evidence.scoring import Trial
+from agents.evidence.valuescore import Compared, ValueTrial, value_trial
+from agents.fit.fitting import fit
+from agents.fit.histories import Floats, occasions_of
+from agents.fit.standings import Purses
+from agents.models.value import Expected
 from streams.histories import gather
 from streams.logs import read_log
 from tables.orders import WEEK

@@ -10,7 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from agents.kinds import Choice
+from agents.rulebook.kinds import Choice
 from streams import __version__
 from streams.resolve import KINDS, load_settings
 from streams.settingkinds import Word

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from agents.rules import load_rules
+from agents.rulebook.rules import load_rules
 from streams import __version__
 from streams.brokers.child import Child
 from streams.brokers.embedded import free_port, wait_for_broker

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jinja2 import Environment
 
 from addresses import Customer
-from agents.rules import NAMES
+from agents.rulebook.rules import NAMES
 from errors import NeverError, SkipError, UsageError
 from mails import Composer, Mail, Unsubscribe, address, sender_of
 from message import Message, parse

@@ -16,7 +16,7 @@ import msgspec
 
 from agents.core import Core
 from agents.decisions import Decision
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from streams.flow.decode import RejectedError, decoder
 from streams.flow.merge import Rejected
 from streams.flow.messages import MessageWriter

@@ -15,7 +15,7 @@ from typing import Any, Self
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from agents.decisions import Decision
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from streams.delivery.changelog import MARK
 from streams.flow.messages import MessageWriter
 from streams.logs import LogLine

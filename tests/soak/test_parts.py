@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from tables.customer import pack
 from tables.orders import DAY
 from tests.chaos.slot import OddEnd

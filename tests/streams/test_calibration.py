@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from agents.fitting import fit
-from agents.flags import Jury, Score
-from agents.histories import occasions_of
-from agents.scoring import Trial
-from agents.simplerules import Contest, SimpleRule, simple_rules
+from agents.evidence.flags import Jury, Score
+from agents.evidence.scoring import Trial
+from agents.evidence.simplerules import Contest, SimpleRule, simple_rules
+from agents.fit.fitting import fit
+from agents.fit.histories import occasions_of
 from streams.commands import offbeat
 from streams.histories import gather
 from streams.logs import read_log

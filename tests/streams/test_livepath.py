@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from agents.decisions import Decision
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from streams.backtest import backtest
 from streams.commands import offbeat
 from streams.livepath import Renewal

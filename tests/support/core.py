@@ -11,7 +11,7 @@ import msgspec
 
 from agents.core import Core
 from agents.decisions import Cancellation, Decision, Trigger
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from tables.customer import NEVER, Customer, unpack
 from tables.events import (
     BY_SOURCE,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from prometheus_client import CollectorRegistry
 
 from agents.core import Core
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from streams.delivery.batch import Batch, Span
 from streams.delivery.changelog import MARK
 from streams.delivery.partition import Partition

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.timing import Rhythm, posterior_variance, shift_after
+from agents.models.timing import Rhythm, posterior_variance, shift_after
 from tables.parameters import BasketPrior, TimingPrior
 
 Floats = NDArray[np.float64]

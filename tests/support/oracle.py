@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from agents.core import Core
 from agents.decisions import Decision
-from agents.rules import Rules, load_rules
+from agents.rulebook.rules import Rules, load_rules
 from streams import backtest as module
 from streams.clock import WallClock
 from streams.flow.messages import MessageWriter

@@ -9,7 +9,7 @@ from typing import NamedTuple, cast
 
 from agents.core import Core
 from agents.decisions import Decision
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from streams.flow.flood import FloodGuard
 from streams.flow.mark import Position
 from streams.flow.messages import json_line

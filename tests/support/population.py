@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.histories import Orders, orders_of
+from agents.fit.histories import Orders, orders_of
 from tables.orders import DAY
 from tables.parameters import SIGMAS, BasketPrior, TimingPrior
 from tests.support.shops import SHOPS

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from agents.sample import Sample
-from agents.sampling import take_sample
+from agents.learning.sample import Sample
+from agents.learning.sampling import take_sample
 from streams.refit.records import Published, SampleOf
 from tables.parameters import BUILTIN, Parameters
 from tables.states import States

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from click.testing import CliRunner, Result
 
-from agents.histories import Orders
+from agents.fit.histories import Orders
 from streams.commands import offbeat
 from tests.support.logfiles import HEADER
 

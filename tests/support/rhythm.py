@@ -3,8 +3,8 @@
 import math
 
 from agents.decisions import Trigger, iso
-from agents.rules import Rules
-from agents.timing import Rhythm
+from agents.models.timing import Rhythm
+from agents.rulebook.rules import Rules
 from tables.orders import DAY
 from tables.parameters import BUILTIN, Parameters, TimingPrior
 from tests.support.core import Shop, Style, day, order

@@ -3,8 +3,8 @@
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
-from agents.histories import Orders, occasions_of
-from agents.sample import EVERYBODY, Customers, Sample
+from agents.fit.histories import Orders, occasions_of
+from agents.learning.sample import EVERYBODY, Customers, Sample
 from tables.clock import CALENDAR, Clock
 from tables.orders import REMEMBERED
 

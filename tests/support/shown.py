@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from redis import Redis
 
 from agents.portrait import Painter
-from agents.rules import Rules
+from agents.rulebook.rules import Rules
 from streams.settings import Settings
 from streams.views.keeper import Keeper
 from streams.views.outbox import Outbox

@@ -10,11 +10,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from agents.basketfit import fit_basket
-from agents.basketfit import ln_likelihood as basket_ln_likelihood
-from agents.fitting import baskets_of, snapshot_at
-from agents.histories import Orders
-from agents.timinglikelihood import free, ln_likelihood
+from agents.fit.basketfit import fit_basket
+from agents.fit.basketfit import ln_likelihood as basket_ln_likelihood
+from agents.fit.fitting import baskets_of, snapshot_at
+from agents.fit.histories import Orders
+from agents.fit.timinglikelihood import free, ln_likelihood
 from tables.parameters import (
     BUILTIN,
     BasketPrior,

@@ -34,7 +34,7 @@ TYPES: Mapping[str, Said] = {
     "basket.grown": Said("Baskets grow", "a customer's orders get larger and larger"),
 }
 CLASSES = {"1": "1 order", "2-3": "2 or 3 orders", "4-6": "4 to 6 orders", "7+": "7 orders or more"}
-"""Customers by the number of their orders so far, as `agents.scoring.CLASSES` has them."""
+"""Customers by the number of their orders so far, as `agents.evidence.scoring.CLASSES` has them."""
 
 
 def said(kind: str) -> Said:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.rules import NAMES, CartAbandoned, Rules
+from agents.rulebook.rules import NAMES, CartAbandoned, Rules
 from streams.commands import run
 from tests.support.commands import refused
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from agents.histories import Orders
-from agents.rules import NAMES, CartAbandoned, RepurchaseOverdue, Rules
+from agents.fit.histories import Orders
+from agents.rulebook.rules import NAMES, CartAbandoned, RepurchaseOverdue, Rules
 from streams.commands import run
 from streams.rulesdiff import differing
 from tables.orders import DAY

@@ -11,7 +11,7 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 from cloudevents.core.formats.json import JSONFormat
 
 from agents.decisions import FAMILIES, Cancellation, Decision, RuleRef, Trigger, iso, trigger_id
-from agents.rules import NAMES
+from agents.rulebook.rules import NAMES
 from streams.flow.decode import RejectedError, decoder
 from streams.flow.merge import Rejected
 from streams.flow.messages import DEAD_LETTERS, SUPPRESSED, Message, MessageWriter, json_line, topic_of

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from agents.decisions import Decision
-from agents.rules import (
+from agents.rulebook.rules import (
     CartAbandoned,
     CheckoutAbandoned,
     FirstPurchaseLapsed,

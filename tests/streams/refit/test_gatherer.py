@@ -6,8 +6,8 @@ from itertools import count
 import msgspec
 import pytest
 
-from agents.sample import decode_sample
-from agents.sampling import take_sample
+from agents.learning.sample import decode_sample
+from agents.learning.sampling import take_sample
 from streams.refit import gatherer as gathering
 from streams.refit import records
 from streams.refit.board import Board

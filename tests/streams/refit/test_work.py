@@ -6,8 +6,8 @@ from functools import cache
 import msgspec
 import pytest
 
-from agents.sample import Sample
-from agents.sampling import take_sample
+from agents.learning.sample import Sample
+from agents.learning.sampling import take_sample
 from streams.refit.child import Answer, Task
 from streams.refit.work import work
 from tables.clock import CALENDAR

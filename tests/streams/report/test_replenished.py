@@ -10,8 +10,8 @@ from statistics import median
 import numpy as np
 import pytest
 
-from agents.histories import Sold
-from agents.rules import ProductReplenishDue
+from agents.fit.histories import Sold
+from agents.rulebook.rules import ProductReplenishDue
 from tables.events import OrderCompleted
 from tables.orders import DAY
 from tests.support.core import day, time_of

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agents.fitting import fit
-from agents.histories import Orders
-from agents.rules import NAMES
+from agents.fit.fitting import fit
+from agents.fit.histories import Orders
+from agents.rulebook.rules import NAMES
 from streams.histories import Histories, gather
 from streams.logs import LogLine
 from streams.report import write_report

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from agents.histories import Orders
-from agents.rules import NAMES
-from agents.scoring import CLASSES
+from agents.evidence.scoring import CLASSES
+from agents.fit.histories import Orders
+from agents.rulebook.rules import NAMES
 from streams.report.html import page, words
 from tables.orders import DAY
 from tables.parameters import BUILTIN

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from agents.histories import Orders
-from agents.rules import NAMES
+from agents.fit.histories import Orders
+from agents.rulebook.rules import NAMES
 from streams.flow.decode import parse_time
 from tables.orders import DAY
 from tables.parameters import BUILTIN

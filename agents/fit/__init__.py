@@ -1,0 +1,1 @@
+"""What a population is like, learned from its log."""

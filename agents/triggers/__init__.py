@@ -1,0 +1,1 @@
+"""Who decides, a module for each family of rules."""

@@ -1,0 +1,155 @@
+"""A clock that runs as the shop's own does, and windows that hold because of it, on shops that it was not tuned to."""
+
+import math
+
+import msgspec
+import numpy as np
+import pytest
+
+from agents.evidence.scoring import CLASSES, Gaps, Trial, class_of, clock_of, coverage, foretold_gaps
+from agents.fit.clockfit import MIN_GAPS, clock_until, refine
+from agents.fit.fitting import fit, snapshot_at
+from agents.fit.histories import occasions_of
+from agents.fit.pacing import Observers, paces
+from agents.fit.timingfit import fit_timing
+from agents.models.bend import Bend
+from tables.clock import Clock
+from tables.orders import DAY
+from tables.parameters import BUILTIN, TimingPrior
+from tests.bench.calibration import flagged
+from tests.support.population import BEGIN, clockwork, log_of
+
+from tests.support.shops import SHOPS, clock_of as true_clock  # isort: skip
+
+OTHER = 11
+"""The seed of shops that nothing was chosen on."""
+
+
+def base(name: str, seed: int) -> TimingPrior:
+    log = log_of(name, seed)
+    return fit_timing(snapshot_at(log.orders.before(log.middle), log.middle))
+
+
+def foretold(name: str, seed: int) -> tuple[Gaps, Gaps]:
+    """By the fit of the first half: with what it finds, and by the model without memory, shift, bend and clock."""
+    log = log_of(name, seed)
+    trial = Trial(log.orders, log.middle, log.end)
+    prior = fit(log.orders.before(log.middle), log.middle).parameters.timing
+    return foretold_gaps(trial, prior, clock_of(trial, prior)), foretold_gaps(trial, base(name, seed))
+
+
+def misses(u: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[float]:
+    return [abs((share or 0.0) - level) for level, share in coverage(u).items()]
+
+
+def most(gaps: Gaps) -> float:
+    """What a share of that many may be off by chance, three standard errors."""
+    return 1.5 / math.sqrt(gaps.window.size)
+
+
+@pytest.mark.parametrize("name", [name for name in SHOPS if name != "month"])
+def test_windows_hold_out_of_time(name: str) -> None:
+    found, plain = foretold(name, OTHER)
+    assert max(misses(found.window)) < 0.02 + most(found)
+    assert max(misses(found.forecast)) < 0.035 + most(found)
+    assert max(misses(found.window)) < max(misses(plain.window)) + 0.02
+    for of_class in CLASSES:
+        own = found.window[class_of(found.earlier, of_class)]
+        if own.size > 150:
+            assert max(misses(own)) < 0.05 + 1.5 / own.size**0.5, of_class
+
+
+@pytest.mark.parametrize("name", ["seasonal", "seasonal cohort", "fading", "drifting", "subscription"])
+def test_without_it_they_would_not(name: str) -> None:
+    found, plain = foretold(name, OTHER)
+    assert max(misses(plain.window)) > 0.08
+    assert max(misses(found.window)) < 0.5 * max(misses(plain.window))
+
+
+@pytest.mark.parametrize("name", ["seasonal", "seasonal cohort"])
+def test_triggers_allow_for_the_clock_that_they_do_not_follow(name: str) -> None:
+    """As sure as they were asked to be, four in five, where they would be right about every other time."""
+    log = log_of(name, OTHER)
+    trial = Trial(log.orders, log.middle, log.end)
+    found = fit(log.orders.before(log.middle), log.middle).parameters
+    rash = msgspec.structs.replace(found, timing=msgspec.structs.replace(found.timing, unsure=0.0))
+    precision, recall, _ = flagged(trial, found)
+    assert precision > 0.78
+    assert recall > 0.75
+    assert flagged(trial, rash)[0] < precision - 0.12
+
+
+@pytest.mark.parametrize(("name", "near"), [("seasonal", 0.25), ("seasonal cohort", 0.25), ("fading", 0.15)])
+def test_the_clock_runs_as_the_shop_s_own(name: str, near: float) -> None:
+    log = log_of(name)
+    timing = refine(log.orders.before(log.middle), base(name, 1), log.middle)
+    clock = Clock(clock_until(log.orders, timing.prior, log.end))
+    days = np.arange(120, SHOPS[name].days, 30)
+    found = np.diff(clock.all_at(BEGIN + days * DAY)) / DAY
+    true = np.diff(true_clock(SHOPS[name])[days])
+    ratio = np.log(found / true)
+    assert np.std(ratio) < near < np.std(np.log(true)) + 0.05
+
+
+@pytest.mark.parametrize("name", ["steady", "cohort", "decade"])
+def test_of_a_calm_shop_it_runs_as_calendars_do(name: str) -> None:
+    log = log_of(name)
+    timing = refine(log.orders.before(log.middle), base(name, 1), log.middle)
+    rates = [rate for _, rate in clock_until(log.orders, timing.prior, log.end)[10:]]
+    assert np.std(np.log(rates)) < 0.04
+    assert timing.prior.bend == (0.0, 0.0, 0.0)
+
+
+def test_a_week_s_pace_is_told_by_the_weeks_before() -> None:
+    log = log_of("seasonal")
+    occasions = occasions_of(log.orders)
+    whole, _ = paces(occasions, BUILTIN.timing, log.end, 1.0)
+    early, _ = paces(occasions_of(log.orders.before(log.middle)), BUILTIN.timing, log.middle, 1.0)
+    assert whole[: len(early)] == early
+    assert len(whole) > len(early) + 50
+
+
+def test_observers_follow_a_season_and_foretell_the_next_one() -> None:
+    rng = np.random.default_rng(1)
+    season = np.exp(0.6 * np.sin(2 * np.pi * np.arange(208) / 52) ** 3)
+    observers, told = Observers(), []
+    for rate in season:
+        told.append(observers.tell())
+        observers.learn(float(rng.poisson(150 * rate)), 150.0)
+    off = np.abs(np.log(np.array(told) / season))
+    assert off[:52].mean() < 0.12 < np.abs(np.log(season)).mean()
+    assert off[156:].mean() < 0.7 * off[:52].mean()
+
+
+def test_observers_stay_calm_over_noise() -> None:
+    rng = np.random.default_rng(2)
+    for level in (3.0, 100.0, 100_000.0):
+        observers, told = Observers(), []
+        for _ in range(150):
+            told.append(observers.tell())
+            observers.learn(float(rng.poisson(level)), level)
+        assert np.std(np.log(told)) < (0.05 if level < 10 else 0.02), level
+
+
+def test_no_orders_and_none_expected_are_no_news() -> None:
+    observers = Observers()
+    for _ in range(20):
+        observers.learn(0.0, 0.0)
+    assert observers.tell() == 1.0
+
+
+def test_a_small_shop_keeps_the_plain_rhythm() -> None:
+    orders = clockwork([[30.0, 31.0]] * (MIN_GAPS // 2 - 1))
+    timing = refine(orders, BUILTIN.timing, BEGIN + 200 * DAY)
+    assert (timing.prior, timing.clock) == (BUILTIN.timing, ())
+
+
+@pytest.mark.parametrize("numbers", [(0.0, 0.0, 0.0), (0.3, 0.2, -0.2), (-1.0, 0.7, 1.0), (2.0, -2.0, 2.0)])
+def test_a_bend_is_undone_by_its_inverse(numbers: tuple[float, float, float]) -> None:
+    bend = Bend(*numbers)
+    u = np.array([1e-6, 0.01, 0.3, 0.5, 0.8, 0.99, 1 - 1e-6])
+    bent = bend.of(u)
+    assert (np.diff(bent) > 0).all()
+    assert ((bent > 0) & (bent < 1)).all() or numbers == (2.0, -2.0, 2.0)
+    inside = (bent > 1e-20) & (bent < 1 - 1e-12)
+    np.testing.assert_allclose(bend.inverse(bent)[inside], u[inside], rtol=1e-3)

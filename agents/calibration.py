@@ -25,6 +25,7 @@ import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from agents.absence import State, state_of
+from agents.levels import LEVELS
 from agents.mixture import Floats
 from agents.timing import Rhythm
 from tables.clock import Clock
@@ -32,7 +33,7 @@ from tables.orders import DAY, Orders
 from tables.parameters import Parameters
 from tables.states import States
 
-PARTS = (0.5, 0.8, 0.9, 1.0)
+PARTS = (*LEVELS, 1.0)
 """Where the parts of a window end, as shares of the gaps that close at all."""
 _EDGES: Floats = np.array((0.0, *PARTS))
 MOST = 1024

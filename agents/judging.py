@@ -9,7 +9,8 @@ from agents.basketfit import ln_likelihood as ln_likelihood_of_baskets
 from agents.gapfit import numbers, sample_of
 from agents.gaplikelihood import GapLikelihood
 from agents.histories import Floats, Occasions
-from agents.scoring import LEVELS, places_in
+from agents.levels import LEVELS
+from agents.scoring import places_in
 from tables.clock import Clock
 from tables.orders import DAY
 from tables.parameters import BasketPrior, TimingPrior

@@ -21,8 +21,9 @@ from agents.livefit import baskets_in, fit_baskets, fit_rhythm
 from agents.remembered import occasions_in
 from agents.sample import EVERYBODY, Sample
 from tables.clock import Clock
+from tables.live import Live
 from tables.orders import DAY
-from tables.parameters import BasketPrior, Live, Parameters
+from tables.parameters import BasketPrior, Parameters
 
 FIRST = 100
 """Orders of the shop from which on it is worth the while."""

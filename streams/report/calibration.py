@@ -4,9 +4,9 @@ from typing import Any
 
 from agents.histories import Floats, Mask
 from agents.inforce import Past, gaps_in_force, silence_in_force
+from agents.levels import NAMES
 from agents.scoring import (
     CLASSES,
-    LEVELS,
     Silence,
     Trial,
     auc,
@@ -54,7 +54,7 @@ def short(value: float | None, digits: int = 4) -> float | None:
 
 
 def _levels(u: Floats) -> dict[str, float | None]:
-    return {str(level): short(share) for level, share in zip(LEVELS, coverage(u).values(), strict=True)}
+    return {name: short(share) for name, share in zip(NAMES, coverage(u).values(), strict=True)}
 
 
 def _silence(silence: Silence) -> Json:

@@ -15,8 +15,9 @@ from agents.refit import EVERY, FIRST, Refit, orders_in, refit, refit_due, renew
 from agents.remembered import occasions_in
 from agents.sample import EVERYBODY, Sample
 from tables.clock import CALENDAR, Clock
+from tables.live import Live
 from tables.orders import DAY, WEEK
-from tables.parameters import BUILTIN, Live, Parameters
+from tables.parameters import BUILTIN, Parameters
 from tests.support.population import log_of
 from tests.support.sampled import sample_of
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from agents.histories import Floats, Occasions, Orders, occasions_of
+from agents.levels import LEVELS
 from agents.scoring import (
     BINS,
     CLASSES,
     EVERY,
     HORIZON,
-    LEVELS,
     Trial,
     auc,
     brier,

@@ -13,8 +13,9 @@ import numpy as np
 from agents.fitting import fit
 from agents.flags import Jury
 from agents.histories import occasions_of
+from agents.levels import LEVELS
 from agents.planning import silent_after
-from agents.scoring import HORIZON, LEVELS, Trial, auc, clock_of, coverage, foretold_gaps, foretold_silence
+from agents.scoring import HORIZON, Trial, auc, clock_of, coverage, foretold_gaps, foretold_silence
 from agents.simplerules import Contest, SimpleRule, simple_rules
 from agents.timing import Rhythm
 from streams.histories import gather

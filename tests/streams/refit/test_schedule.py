@@ -11,7 +11,8 @@ from agents.sampling import MOST
 from streams.refit.board import Board
 from streams.refit.records import Tried
 from streams.refit.schedule import CUSTOMERS, Due, due, most_of, round_at, week_of
-from tables.parameters import BUILTIN, Live
+from tables.live import Live
+from tables.parameters import BUILTIN
 from tests.support.published import published, sample
 
 DAY, WEEK = 86_400_000, 7 * 86_400_000

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from agents.refit import FIRST, GROWN
 from agents.sampling import MOST
+from agents.worth import FIRST, GROWN
 from streams.refit.board import Board
 from streams.refit.records import SampleOf
 from tables.clock import MONDAY

@@ -11,9 +11,10 @@ import pytest
 from agents.histories import Orders
 from agents.judging import judge, judge_baskets
 from agents.livefit import baskets_in, fit_rhythm
-from agents.refit import EVERY, FIRST, Refit, orders_in, refit, refit_due, renew
+from agents.refit import EVERY, Refit, orders_in, refit, refit_due, renew
 from agents.remembered import occasions_in
 from agents.sample import EVERYBODY, Sample
+from agents.worth import FIRST
 from tables.clock import CALENDAR, Clock
 from tables.live import Live
 from tables.orders import DAY, WEEK

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from agents.refit import FIRST, GROWN
 from agents.sampling import MOST
+from agents.worth import FIRST, GROWN
 from streams.refit.board import Board
 from streams.refit.records import Tried
 from streams.refit.schedule import CUSTOMERS, Due, due, most_of, round_at, week_of

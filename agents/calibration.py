@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
+from agents.models.levels import LEVELS
 from agents.models.mixture import Floats
 from agents.models.timing import Rhythm
 from agents.triggers.absence import State, state_of
@@ -32,7 +33,7 @@ from tables.orders import DAY, Orders
 from tables.parameters import Parameters
 from tables.states import States
 
-PARTS = (0.5, 0.8, 0.9, 1.0)
+PARTS = (*LEVELS, 1.0)
 """Where the parts of a window end, as shares of the gaps that close at all."""
 _EDGES: Floats = np.array((0.0, *PARTS))
 MOST = 1024

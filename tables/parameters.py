@@ -6,7 +6,6 @@ What `fit` adds to it has a default that leaves the model as it is without: file
 
 import hashlib
 import math
-from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tables.clock import Pace
+from tables.live import Live
 from tables.productprior import ProductPrior, ProductRhythm
 from tables.ranges import ParametersError as ParametersError  # noqa: PLC0414 - as before, whoever loads a file finds it here
 from tables.ranges import location as _location
@@ -26,9 +26,6 @@ SIGMAS = (0.2, 0.4, 0.7, 1.0, 1.4)
 
 KNOTS = (1.0, 3.0, 8.0, 25.0)
 """After how many gaps the shift of the rhythm is given; linear in ln(1 + gaps) between them, 0 before the first gap."""
-
-MAX_WEEKS = 520
-"""Weeks that workers go on from, at most."""
 
 MAX_BYTES = 1 << 20
 """A parameters file larger than this is taken for something else."""
@@ -136,39 +133,6 @@ class BasketPrior(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 # enough. There the level varies less (k 0.65), but milk is not filters: it is left to the customer's own intervals.
 # Twice the quantity lasts 1.6 times as long: some of it is used up faster, or not the last of it when more is bought.
 BUILTIN_PRODUCTS = ProductPrior(ProductRhythm(mu=3.38, k=0.05, a=1.48, b=0.517), slope=0.7, slope_k=2.0)
-
-
-class Live(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What workers that learn while they run go on from: the weeks they have watched, and their last refit.
-
-    Raises ParametersError for weeks that nobody can have seen.
-    """
-
-    since: date
-    """The first day of the first of these weeks; the clock is known up to the end of the last."""
-    level: float
-    """Orders seen for each one that the model expects in a week, on the average."""
-    usual: float = 1.0
-    """The pace that counts as usual: that of the year before the first day that was watched live."""
-    seen: tuple[float, ...] = ()
-    """Orders seen in each week."""
-    expected: tuple[float, ...] = ()
-    """Orders expected in it at a pace of 1."""
-    fitted_at: int = 0
-    """When the last refit was tried, epoch ms; 0: not yet."""
-    orders: int = 0
-    """The shop's orders at that time."""
-
-    def __post_init__(self) -> None:
-        _positive("live.level", self.level)
-        _positive("live.usual", self.usual, most=20)
-        if len(self.seen) != len(self.expected) or len(self.seen) > MAX_WEEKS:
-            raise ParametersError(
-                f"live: {len(self.seen)} weeks of orders seen and {len(self.expected)} of orders expected; "
-                f"there must be as many of both, {MAX_WEEKS} at most"
-            )
-        if not all(0 <= count <= 1e12 for count in (*self.seen, *self.expected)):
-            raise ParametersError("live: a week's orders must lie between 0 and 1e12")
 
 
 class Parameters(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -1,6 +1,8 @@
 """Who may import whom, and that what decides reads neither clock nor chance nor network: the rules of the house."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,3 +136,11 @@ def test_what_delivers_knows_brokers_by_their_errors_only() -> None:
         brokers = [name for _, name in imports(path) if name.startswith("aiokafka")]
         assert all(name.startswith("aiokafka.errors") for name in brokers)
         assert [reading for reading in clock_readings(path) if not reading.endswith("time.perf_counter")] == []
+
+
+def test_a_worker_leaves_what_only_fits_need_to_the_process_that_fits() -> None:
+    """Imports and memory of every worker, 25 MiB of it, for what runs apart from it now and then."""
+    show = "import sys, streams.worker; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", show], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "streams.refit.thread" in loaded.stdout.split()
+    assert not {"scipy.optimize", "agents.learning.refit", "agents.fit.fitting"} & set(loaded.stdout.split())

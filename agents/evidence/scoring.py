@@ -17,12 +17,12 @@ import numpy as np
 
 from agents.fit.clockfit import clock_until
 from agents.fit.histories import NOTHING_SOLD, Floats, Ints, Mask, Occasions, Orders, Sold, occasions_of
+from agents.models.levels import LEVELS
 from agents.models.timing import Rhythm
 from tables.clock import CALENDAR, Clock
 from tables.orders import DAY
 from tables.parameters import TimingPrior
 
-LEVELS = (0.5, 0.8, 0.9)
 HORIZON = 90 * DAY
 EVERY = 28 * DAY
 CLASSES = {"1": (1, 1), "2-3": (2, 3), "4-6": (4, 6), "7+": (7, 1 << 62)}

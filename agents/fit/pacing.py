@@ -8,12 +8,10 @@ own), so a calm shop keeps a calm clock and a seasonal one follows its season. A
 and is not changed.
 """
 
-from datetime import date, timedelta
-
 import numpy as np
 
 from agents.fit.histories import Ints, Occasions
-from tables.clock import Pace
+from tables.clock import Pace, day_of
 from tables.orders import DAY, WEEK
 from tables.parameters import TimingPrior
 
@@ -36,7 +34,6 @@ _DOUBT = 12.0
 """No observer is believed less than e to minus this of the best: it may have its day."""
 _WINDOW = 0.5
 """The part of the customer's own gaps that is looked at."""
-_EPOCH = date(1970, 1, 1)
 
 
 class Observers:
@@ -98,8 +95,7 @@ def paces(occasions: Occasions, prior: TimingPrior, end: int, level: float) -> t
         seen, expected = watch.week(week, now, rate)
         observers.learn(seen, level * expected)
         now += 7 * rate
-    first = _EPOCH + timedelta(days=begin // DAY)
-    days = (first + timedelta(days=7 * week) for week in range(weeks))
+    days = (day_of(begin + week * WEEK) for week in range(weeks))
     told = tuple(zip(days, (round(rate, 3) for rate in rates), strict=True))
     return told, watch.seen / watch.expected if watch.expected > 0 else 1.0
 

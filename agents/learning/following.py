@@ -14,8 +14,9 @@ import numpy as np
 from agents.fit.histories import Occasions
 from agents.fit.pacing import Observers
 from tables.clock import MONDAY, Clock, Pace, day_of, ms_of, without_repeats
+from tables.live import Live
 from tables.orders import DAY, WEEK
-from tables.parameters import Live, Parameters, TimingPrior
+from tables.parameters import Parameters, TimingPrior
 
 PART = 0.8
 """Of the customer's own gaps: how much of them the clock looks at."""

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.evidence.scoring import LEVELS, places_in
+from agents.evidence.scoring import places_in
 from agents.fit.basketfit import Baskets
 from agents.fit.basketfit import ln_likelihood as ln_likelihood_of_baskets
 from agents.fit.gapfit import numbers, sample_of
 from agents.fit.gaplikelihood import GapLikelihood
 from agents.fit.histories import Floats, Occasions
+from agents.models.levels import LEVELS
 from tables.clock import Clock
 from tables.orders import DAY
 from tables.parameters import BasketPrior, TimingPrior

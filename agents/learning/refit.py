@@ -20,14 +20,12 @@ from agents.learning.judging import Scores, judge, judge_baskets
 from agents.learning.livefit import baskets_in, fit_baskets, fit_rhythm
 from agents.learning.remembered import occasions_in
 from agents.learning.sample import EVERYBODY, Sample
+from agents.learning.worth import FIRST, GROWN
 from tables.clock import Clock
+from tables.live import Live
 from tables.orders import DAY
-from tables.parameters import BasketPrior, Live, Parameters
+from tables.parameters import BasketPrior, Parameters
 
-FIRST = 100
-"""Orders of the shop from which on it is worth the while."""
-GROWN = 3.0
-"""So many times the orders of the last refit are worth another one at once."""
 EVERY = 28 * DAY
 _GROWTH = 1.02
 """What a shop must have grown by since the last refit, for one by the calendar: nothing new, nothing to fit."""

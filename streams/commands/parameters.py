@@ -32,17 +32,13 @@ def list_(settings: Settings, as_json: bool) -> None:
     rows = [_row(one) for one in board.former()]
     if as_json:
         tried = board.tried
-        last = (
-            None
-            if tried is None
-            else {
-                "outcome": tried.outcome,
-                "ended_at": iso(tried.ended_at),
-                "why": tried.why,
-                "failures": tried.failures,
-                "by": tried.by,
-            }
-        )
+        last = tried and {
+            "outcome": tried.outcome,
+            "ended_at": iso(tried.ended_at),
+            "why": tried.why,
+            "failures": tried.failures,
+            "by": tried.by,
+        }
         show_json({"published": rows, "last_refit": last})
         return
     if not rows:
@@ -136,12 +132,6 @@ def _row(one: "Published") -> dict[str, object]:
 
 
 def _figures(score: "Score | None") -> dict[str, object] | None:
-    return (
-        None
-        if score is None
-        else {
-            "gaps": score.gaps,
-            "ln_likelihood": score.ln_likelihood,
-            "coverage": score.coverage and dict(zip(("0.5", "0.8", "0.9"), score.coverage, strict=True)),
-        }
-    )
+    if score is None:
+        return None
+    return {"gaps": score.gaps, "ln_likelihood": score.ln_likelihood, "coverage": score.by_window}

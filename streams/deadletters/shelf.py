@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self
+from contextlib import asynccontextmanager
+from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from streams.brokers.reading import Reading, end_of
 from streams.deadletters.letter import Letter, Receipt, SentBack, read
 from streams.delivery.records import as_parsed
 from streams.errors import StopError
@@ -21,40 +21,15 @@ Tell = Callable[[float, str], None]
 
 
 class Shelf:
-    """`async with Shelf(settings, partitions) as shelf`: reads one partition after the other, by one fetch at a time.
+    """Reads one partition after the other, by one fetch at a time, with a consumer of `open_shelf`.
 
     Raises KafkaError, and StopError when there is no end of a partition.
     """
 
-    def __init__(self, settings: Settings, partitions: int, tell: Tell = lambda _share, _what: None) -> None:
-        self.topic = settings.topic("dead_letters")
+    def __init__(self, consumer: Any, topic: str, partitions: int, tell: Tell) -> None:
+        self._consumer, self._topic = consumer, topic
         self._partitions, self._tell = partitions, tell
         self._ends: dict[int, int] = {}
-        self._consumer: Any = AIOKafkaConsumer(
-            **settings.client_options(),
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            value_deserializer=as_parsed,
-            max_partition_fetch_bytes=_FETCH_BYTES,
-            fetch_max_wait_ms=50,
-            retry_backoff_ms=20,
-        )
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self._consumer.start()
-        except BaseException:
-            await self._consumer.stop()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._consumer.stop(), 5)
 
     async def sent_back(self) -> SentBack:
         """What the receipts tell."""
@@ -73,7 +48,7 @@ class Shelf:
                     yield entry
 
     async def _read(self, number: int, begins: SentBack | None = None) -> AsyncIterator[Letter | Receipt]:
-        place = TopicPartition(self.topic, number)
+        place = TopicPartition(self._topic, number)
         self._consumer.assign([place])
         await self._consumer.seek_to_beginning(place)
         first = await self._consumer.position(place)
@@ -91,18 +66,26 @@ class Shelf:
             if end is not None:
                 if reached >= end:
                     return
-                self._tell((number + (reached - first) / (end - first)) / self._partitions, f"reading {self.topic}")
+                self._tell((number + (reached - first) / (end - first)) / self._partitions, f"reading {self._topic}")
             if records:
                 heard = loop.time()
             elif loop.time() - heard > PATIENCE:
-                raise StopError(f"{self.topic}[{number}]: no end within {PATIENCE:.0f} s; see offbeat doctor")
+                raise StopError(f"{self._topic}[{number}]: no end within {PATIENCE:.0f} s; see offbeat doctor")
 
     def _end(self, place: TopicPartition) -> int | None:
-        """Where what is committed ended, as the first fetch told: the embedded broker tells it no other way."""
+        """Where what is committed ended, as the first fetch told."""
         if place.partition not in self._ends:
-            told = self._consumer.last_stable_offset(place)
-            end = told if told is not None and told >= 0 else self._consumer.highwater(place)
+            end = end_of(self._consumer, place)
             if end is None:
                 return None
             self._ends[place.partition] = end
         return self._ends[place.partition]
+
+
+@asynccontextmanager
+async def open_shelf(
+    settings: Settings, partitions: int, tell: Tell = lambda _share, _what: None
+) -> AsyncIterator[Shelf]:
+    """Connects. Raises KafkaError, OSError."""
+    async with Reading(settings, value_deserializer=as_parsed, max_partition_fetch_bytes=_FETCH_BYTES) as consumer:
+        yield Shelf(consumer, settings.topic("dead_letters"), partitions, tell)

@@ -7,12 +7,12 @@ and the *fence* (written by a worker that takes the partition over: reading ends
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from contextlib import suppress
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from streams.brokers.reading import Reading
 from streams.delivery.overtaken import Sieve
 from streams.delivery.records import as_parsed
 from streams.errors import ChangelogError
@@ -26,6 +26,7 @@ _CUSTOMERS = b"\1"
 """No key of a customer is smaller, and every other is."""
 PATIENCE = 60.0
 """Seconds without a record after which reading the changelog is given up."""
+_FETCH_BYTES = 8 << 20
 
 
 def mark_record(mark: Mark) -> Change:
@@ -51,20 +52,8 @@ async def read_changelog(
     StateError. The fence, not an offset, is the end: some brokers' end offsets lie.
     """
     sieve = _sieve(settings, {} if erased is None else erased)
-    consumer = AIOKafkaConsumer(
-        **settings.client_options(),
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        value_deserializer=as_parsed,
-        max_partition_fetch_bytes=8 << 20,
-        retry_backoff_ms=20,
-        fetch_max_wait_ms=50,
-    )
     tp = TopicPartition(settings.changelog, number)
-    await consumer.start()
-    try:
+    async with Reading(settings, value_deserializer=as_parsed, max_partition_fetch_bytes=_FETCH_BYTES) as consumer:
         consumer.assign([tp])
         await consumer.seek_to_beginning(tp)
         mark: Mark | None = None
@@ -87,9 +76,6 @@ async def read_changelog(
                 raise ChangelogError(
                     f"{settings.changelog}[{number}]: no end within {PATIENCE:.0f} s; is its leader available?"
                 )
-    finally:
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(consumer.stop(), 5)
 
 
 def _sieve(settings: Settings, erased: MutableMapping[bytes, list[int]]) -> Sieve | None:

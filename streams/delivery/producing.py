@@ -23,6 +23,7 @@ from aiokafka.producer import sender as aiokafka_sender
 from aiokafka.protocol.transaction import EndTxnRequest
 
 from streams.delivery.ports import STEP_SECONDS, Row
+from streams.delivery.refused import Refused
 from streams.errors import FencedError
 from streams.settings import Settings
 from streams.watch.logformat import pseudonym
@@ -70,6 +71,7 @@ class Producing:
         self._partitions = partitions
         self._options = options
         self._producer: AIOKafkaProducer | None = None
+        self._refused = Refused()
         self._unanswered = False
         """The end of a transaction was not answered at once: its producer must not begin another one."""
 
@@ -90,6 +92,7 @@ class Producing:
             request_timeout_ms=int(STEP_SECONDS * 1000),
             **self._options,
         )
+        self._refused.watch(self._producer.client.cluster)
         try:
             await asyncio.wait_for(self._producer.start(), STEP_SECONDS)
         except (ProducerFenced, InvalidProducerEpoch) as exc:
@@ -108,6 +111,7 @@ class Producing:
         """Hand the rows to the producer as record batches; `Sent.taken` tells what became of each."""
         if partition is None:
             partition = self.number % self._partitions.get(topic, self.number + 1)
+        self._refused.want(topic)
         sent: list[Sent] = []
         last: bytes | None = None
         now = int(time.time() * 1000)

@@ -3,7 +3,6 @@
 For what is no worker, and has no partition number: it has one transactional id, which a second one of its kind fences.
 """
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,7 +47,7 @@ class Stepwise(Producing):
         comes before it. After an error it is unknown what is durable: `close`, and read it.
         """
         try:
-            async with asyncio.timeout(STEP_SECONDS):
+            async with self._refused.step(STEP_SECONDS):
                 if self._transactional:
                     await self.producer.begin_transaction()
                 for part in parts:

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from streams.brokers.reading import Reading, end_of
 from streams.delivery.changelog import MARK
 from streams.flow.mark import Mark, decode_mark
 from streams.settings import Settings
@@ -48,7 +48,7 @@ async def tails(settings: Settings, partitions: int) -> dict[int, Tail]:
     """By partition number. Raises KafkaError, OSError."""
     found: dict[int, Tail] = {}
     left = set(range(partitions))
-    async with _consumer(settings) as consumer:
+    async with Reading(settings) as consumer:
         for window in _WINDOWS:
             found |= await _ends(consumer, settings.changelog, left, window)
             left = {number for number in left if found[number].mark is None and not found[number].whole}
@@ -75,7 +75,7 @@ async def first_sent(settings: Settings, starts: Mapping[Any, int]) -> dict[Any,
     """
     found: dict[Any, int] = {}
     wanted = {TopicPartition(*place): place for place in starts}
-    async with _consumer(settings) as consumer:
+    async with Reading(settings) as consumer:
         async for place, records in _read(consumer, {at: starts[place] for at, place in wanted.items()}):
             if wanted[place] not in found:
                 found[wanted[place]] = records[0].timestamp
@@ -102,27 +102,5 @@ async def _read(consumer: Any, starts: Mapping[Any, int]) -> AsyncIterator[tuple
 
 
 async def _done(consumer: Any, place: Any) -> bool:
-    end = consumer.last_stable_offset(place)
-    if end is None or end < 0:
-        end = consumer.highwater(place)
+    end = end_of(consumer, place)
     return end is not None and await consumer.position(place) >= end
-
-
-@asynccontextmanager
-async def _consumer(settings: Settings) -> AsyncIterator[Any]:
-    consumer = AIOKafkaConsumer(
-        **settings.client_options(),
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        max_partition_fetch_bytes=1 << 20,
-        fetch_max_wait_ms=50,
-        retry_backoff_ms=20,
-    )
-    try:
-        await consumer.start()
-        yield consumer
-    finally:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(consumer.stop(), 5)

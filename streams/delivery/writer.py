@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable, Mapping
 
 from aiokafka import TopicPartition
 from aiokafka.errors import (
+    GroupAuthorizationFailedError,
     IllegalOperation,
     InvalidProducerEpoch,
     KafkaConnectionError,
     KafkaError,
     ProducerFenced,
+    TopicAuthorizationFailedError,
 )
 
 from streams.delivery.ports import STEP_SECONDS, Row, Writer
@@ -56,14 +58,16 @@ class TransactionalWriter(Producing):
 
     async def write(self, states: Iterable[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int]) -> None:
         try:
-            async with asyncio.timeout(STEP_SECONDS):
+            async with self._refused.step(STEP_SECONDS):
                 await self._write(states, outputs, offsets)
         except (KafkaError, TimeoutError, IllegalOperation) as exc:
-            cause = self._cause()
-            if isinstance(exc, ProducerFenced | InvalidProducerEpoch) or cause is not None:
-                raise FencedError(repr(cause or exc)) from exc
-            if isinstance(exc, IllegalOperation):  # the producer was broken by an earlier error
-                raise KafkaError(repr(exc)) from exc
+            cause = self._cause() or exc
+            if isinstance(cause, ProducerFenced | InvalidProducerEpoch):
+                raise FencedError(repr(cause)) from exc
+            if isinstance(cause, IllegalOperation):  # the producer was broken by an earlier error
+                raise KafkaError(repr(cause)) from exc
+            if cause is not exc:
+                raise cause from exc
             raise
 
     async def _write(self, states: Iterable[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int]) -> None:
@@ -94,12 +98,24 @@ class TransactionalWriter(Producing):
             await self.write((), {}, {})
 
     def _cause(self) -> BaseException | None:
-        """The fencing that another error hides: it ends the producer's sender first."""
-        task = self._producer._sender.sender_task if self._producer else None  # noqa: SLF001
-        if task is not None and task.done() and not task.cancelled():
-            exc: BaseException | None = task.exception()
-            return exc if isinstance(exc, (ProducerFenced, InvalidProducerEpoch)) else None
+        """What another error hides: the fencing that has ended the producer's sender, or a right that is missing.
+
+        Of a right that is missing for one topic, the batches of all others fail too, with errors that say nothing.
+        """
+        if self._producer is None:
+            return None
+        sender, transaction = self._producer._sender, self._producer._txn_manager  # noqa: SLF001
+        fencing = _failure(sender.sender_task, ProducerFenced, InvalidProducerEpoch)
+        missing = TopicAuthorizationFailedError, GroupAuthorizationFailedError
+        return fencing or _failure(transaction.wait_for_transaction_end(), *missing)
+
+
+def _failure(ended: "asyncio.Future[None] | None", *kinds: type[BaseException]) -> BaseException | None:
+    """What it has ended with, if that is one of these."""
+    if ended is None or not ended.done() or ended.cancelled():
         return None
+    failure = ended.exception()
+    return failure if isinstance(failure, kinds) else None
 
 
 class AcknowledgedWriter(Producing):
@@ -115,7 +131,7 @@ class AcknowledgedWriter(Producing):
         self._check = check
 
     async def write(self, states: Iterable[Row], outputs: Mapping[str, list[Row]], _offsets: Mapping[str, int]) -> None:
-        async with asyncio.timeout(STEP_SECONDS):
+        async with self._refused.step(STEP_SECONDS):
             sent: list[Sent] = []
             self._check()
             for topic, rows in outputs.items():

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from aiokafka.errors import KafkaError
 
+from streams.brokers.reading import Reading
 from streams.brokers.topics import BrokerError
 from streams.demo.errors import DemoError
 from streams.demo.gauges import Gauges
@@ -60,16 +61,17 @@ async def _leave(*tasks: "asyncio.Task[None]") -> None:
 
 
 async def _work(stage: Stage, lines: Sequence[LogLine], tally: Tally) -> None:
-    async with Reader(stage.settings, tally) as reader:
-        reading = asyncio.create_task(reader.run())
+    async with Reading(stage.settings) as consumer:
+        reader = Reader(consumer, stage.settings, tally)
+        gathering = asyncio.create_task(reader.run())
         try:
             await replay(lines, settings=stage.settings)
             await handled(stage.settings, await ends_of(stage.settings, stage.settings.sources))
             reader.finish_after(time.time())
-            await reading
+            await gathering
         finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            gathering.cancel()
+            await asyncio.gather(gathering, return_exceptions=True)
 
 
 async def _watch(stage: Stage, tally: Tally, gauges: Gauges, on_look: Callable[[], None]) -> None:

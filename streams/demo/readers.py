@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Self
+from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from streams.brokers.reading import Reading
 from streams.demo.tally import Tally
 from streams.settings import Settings
 
@@ -21,31 +21,14 @@ def _partitions(settings: Settings, topics: Sequence[str]) -> list[TopicPartitio
 
 
 class Reader:
-    """Reads the worker's output topics from the beginning into a tally; `async with`, then `run`."""
+    """Reads the worker's output topics from the beginning into a tally, with a consumer of `Reading`."""
 
-    def __init__(self, settings: Settings, tally: Tally) -> None:
-        self._tally = tally
+    def __init__(self, consumer: Any, settings: Settings, tally: Tally) -> None:
+        self._consumer, self._tally = consumer, tally
         self._suppressed, self._dead = settings.topic("triggers.suppressed"), settings.topic("dead_letters")
         self._places = _partitions(settings, settings.outputs)
-        self._consumer = AIOKafkaConsumer(
-            **settings.client_options(), auto_offset_reset="earliest", enable_auto_commit=False,
-            fetch_max_wait_ms=_WAIT_MS,
-        )  # fmt: skip
+        self._consumer.assign(self._places)
         self._finish_after: float | None = None
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self._consumer.start()
-            self._consumer.assign(self._places)
-        except BaseException:
-            await self._consumer.stop()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._consumer.stop()
 
     def finish_after(self, moment: float) -> None:
         """Nothing is written after this moment (epoch seconds): `run` ends when it has read up to there."""
@@ -82,9 +65,7 @@ class Reader:
 async def ends_of(settings: Settings, topics: Sequence[str]) -> dict[TopicPartition, int]:
     """The offsets after the last records. A fetch tells them; the embedded broker's ListOffsets does not."""
     places = _partitions(settings, topics)
-    async with AIOKafkaConsumer(
-        **settings.client_options(), auto_offset_reset="latest", enable_auto_commit=False, fetch_max_wait_ms=_WAIT_MS
-    ) as consumer:
+    async with Reading(settings, auto_offset_reset="latest") as consumer:
         consumer.assign(places)
         while any(consumer.highwater(place) is None for place in places):
             await consumer.getmany(timeout_ms=_WAIT_MS)
@@ -93,9 +74,7 @@ async def ends_of(settings: Settings, topics: Sequence[str]) -> dict[TopicPartit
 
 async def handled(settings: Settings, ends: Mapping[TopicPartition, int]) -> None:
     """Return when the workers' group has committed up to these offsets: all before them is durable."""
-    async with AIOKafkaConsumer(
-        **settings.client_options(), group_id=settings.group_id, enable_auto_commit=False
-    ) as consumer:
+    async with Reading(settings, group_id=settings.group_id) as consumer:
         consumer.assign(list(ends))  # by hand: it does not join the group
         waiting = list(ends)
         while waiting:

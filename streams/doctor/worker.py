@@ -204,18 +204,12 @@ def workers(addresses: Sequence[str]) -> Iterator[Check]:
         for name, look in LOOKS.items():
             yield Check(f"worker {address}{name}", *look(worker))
     if len(found) > 1:
-        yield Check("versions", *_versions({worker.version for worker in found}))
-        yield Check("parameters", *_parameters({worker.parameters for worker in found}))
+        yield Check("versions", *_alike("run", {one.version for one in found}, "finish the upgrade"))
+        same = "if it stays so, see their logs; give all of them the same settings"
+        yield Check("parameters", *_alike("go by", {one.parameters or "none yet" for one in found}, same))
 
 
-def _parameters(versions: set[str]) -> Finding:
-    if len(versions) > 1:
-        named = " and ".join(sorted(version or "none yet" for version in versions))
-        return well(f"workers go by {named}", "if it stays so, see their logs; give all of them the same settings")
-    return well(f"all go by {''.join(versions) or 'none yet'}")
-
-
-def _versions(versions: set[str]) -> Finding:
-    if len(versions) > 1:
-        return well(f"{' and '.join(sorted(versions))} run side by side", "finish the upgrade")
-    return well(f"all run {''.join(versions)}")
+def _alike(do: str, versions: set[str], mend: str) -> Finding:
+    """What all workers do alike, or should."""
+    named = " and ".join(sorted(versions))
+    return well(f"all {do} {named}") if len(versions) == 1 else well(f"workers {do} {named}", mend)

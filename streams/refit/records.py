@@ -11,6 +11,7 @@ from typing import Generic, Literal, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
+from agents.models.levels import NAMES
 from tables.parameters import Parameters
 
 FORM = 1
@@ -37,7 +38,12 @@ class Score(Struct, frozen=True):
     ln_likelihood: float
     """Per gap."""
     coverage: tuple[float, float, float] | None = None
-    """Shares of gaps inside their windows of 50, 80 and 90 %."""
+    """Shares of gaps inside their windows of LEVELS; None: too few to tell."""
+
+    @property
+    def by_window(self) -> dict[str, float] | None:
+        """`coverage` by the names of the windows."""
+        return None if self.coverage is None else dict(zip(NAMES, self.coverage, strict=True))
 
 
 class Published(Struct, frozen=True, kw_only=True):

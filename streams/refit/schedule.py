@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from agents.learning.refit import FIRST, GROWN
 from agents.learning.sampling import MOST
+from agents.learning.worth import FIRST, GROWN
 from streams.refit.board import Board
 from streams.refit.records import SampleOf
 from tables.clock import MONDAY

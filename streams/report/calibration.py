@@ -5,7 +5,6 @@ from typing import Any
 from agents.evidence.inforce import Past, gaps_in_force, silence_in_force
 from agents.evidence.scoring import (
     CLASSES,
-    LEVELS,
     Silence,
     Trial,
     auc,
@@ -18,6 +17,7 @@ from agents.evidence.scoring import (
     spread,
 )
 from agents.fit.histories import Floats, Mask
+from agents.models.levels import NAMES
 from tables.parameters import TimingPrior
 
 Json = dict[str, Any]
@@ -54,7 +54,7 @@ def short(value: float | None, digits: int = 4) -> float | None:
 
 
 def _levels(u: Floats) -> dict[str, float | None]:
-    return {str(level): short(share) for level, share in zip(LEVELS, coverage(u).values(), strict=True)}
+    return {name: short(share) for name, share in zip(NAMES, coverage(u).values(), strict=True)}
 
 
 def _silence(silence: Silence) -> Json:

@@ -5,10 +5,10 @@ from time import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from agents.models.levels import NAMES
 from streams.refit.records import Tried
 
 OUTCOMES = ("adopted", "kept", "clock", "failed")
-WINDOWS = ("0.5", "0.8", "0.9")
 _BUCKETS = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
 
 
@@ -38,7 +38,7 @@ class RefitMetrics:
             self.refits.labels(outcome)
         for of in ("before", "after"):
             self._score.labels(of).set(nan)
-            for window in WINDOWS:
+            for window in NAMES:
                 self._coverage.labels(of, window).set(nan)
         self._version = ""
 
@@ -65,5 +65,5 @@ class RefitMetrics:
         for of, score in (("before", last.before), ("after", last.after)):
             if score is not None:
                 self._score.labels(of).set(score.ln_likelihood)
-                for window, share in zip(WINDOWS, score.coverage or (), strict=False):
+                for window, share in (score.by_window or {}).items():
                     self._coverage.labels(of, window).set(share)

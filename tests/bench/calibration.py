@@ -11,10 +11,11 @@ import click
 import numpy as np
 
 from agents.evidence.flags import Jury
-from agents.evidence.scoring import HORIZON, LEVELS, Trial, auc, clock_of, coverage, foretold_gaps, foretold_silence
+from agents.evidence.scoring import HORIZON, Trial, auc, clock_of, coverage, foretold_gaps, foretold_silence
 from agents.evidence.simplerules import Contest, SimpleRule, simple_rules
 from agents.fit.fitting import fit
 from agents.fit.histories import occasions_of
+from agents.models.levels import LEVELS
 from agents.models.planning import silent_after
 from agents.models.timing import Rhythm
 from streams.histories import gather

@@ -3,8 +3,9 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from streams.brokers.reading import Reading
 from streams.delivery.changelog import FENCE, MARK, fence_record
 from streams.delivery.writer import make_writer
 from streams.settings import Settings
@@ -45,15 +46,7 @@ async def _read(settings: Settings) -> Contents:
 
 async def _read_partition(settings: Settings, number: int, contents: Contents) -> None:
     place = TopicPartition(settings.changelog, number)
-    consumer = AIOKafkaConsumer(
-        **settings.client_options(),
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        max_partition_fetch_bytes=8 << 20,
-    )
-    await consumer.start()
-    try:
+    async with Reading(settings, max_partition_fetch_bytes=8 << 20) as consumer:
         consumer.assign([place])
         await consumer.seek_to_beginning(place)
         while True:
@@ -68,5 +61,3 @@ async def _read_partition(settings: Settings, number: int, contents: Contents) -
                 else:
                     contents.records += 1
                     contents.sizes[record.key] = len(record.key) + len(record.value or b"")
-    finally:
-        await consumer.stop()

@@ -1,11 +1,15 @@
 """Brokers that refuse, or cannot take, what a worker writes: it waits, or stops with a clear line; it never skips."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.protocol.transaction import AddPartitionsToTxnRequest
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -20,12 +24,13 @@ from confluent_kafka.admin import (
 )
 
 from streams.brokers.topics import admin
-from streams.delivery.writer import TRANSACTION_MS
+from streams.delivery.writer import TRANSACTION_MS, TransactionalWriter
 from streams.logs import read_log
 from tests.chaos.feed import Portion, portions
 from tests.chaos.world import World
 from tests.support.brokers import ApacheKafka
 from tests.support.invented import invented
+from tests.support.network import Answer, Network
 from tests.support.oracle import Expected, assert_equal, pure
 from tests.support.topics_io import Send, produce
 from tests.support.workers import Deployment, Worker, deploy
@@ -111,15 +116,67 @@ def test_a_right_that_is_withdrawn(strict_kafka: ApacheKafka, name: str, tmp_pat
         else:
             send(strict_kafka, rows[half:])
             later = []
-        assert worker.wait(120) == 1
+        assert worker.wait(60) == 1
         assert line in worker.errors
     with Worker(to.environ) as worker:
-        assert worker.wait(120) in {1, 2}
+        assert worker.wait(60) in {1, 2}
     restore(strict_kafka, to.topic(name))
     send(strict_kafka, later)
     with Worker(to.environ) as worker:
         finish(worker)
     assert_equal(to, expected)
+
+
+def test_a_batch_that_waits_when_its_right_is_withdrawn(
+    strict_kafka: ApacheKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The brokers tell nothing more of its topic: it is given up at once, not when nobody has answered for long."""
+    to, network = deploy(strict_kafka), Network(monkeypatch)
+    topic = to.topic("triggers.cart")
+
+    async def scenario() -> None:
+        writer = TransactionalWriter(to.settings, 0, {})
+        await writer.open()
+
+        async def withdrawn(request: Any, answer: Answer) -> Any:
+            if isinstance(request, AddPartitionsToTxnRequest):
+                await asyncio.to_thread(withdraw, strict_kafka, topic)
+                client = writer.producer.client
+                while topic not in client.cluster.unauthorized_topics:
+                    await client.force_metadata_update()
+            return await answer()
+
+        network.handle = withdrawn
+        with pytest.raises(TopicAuthorizationFailedError) as failed:
+            await writer.write([(b"c", b"state", [])], {topic: [(b"c", b"trigger", [])]}, {})
+        assert failed.value.args == ({topic},)
+        assert isinstance(failed.value.__cause__, TimeoutError), "it was given up, not refused"
+        await writer.close()
+
+    asyncio.run(scenario())
+
+
+def test_the_right_that_is_missing_is_named_whichever_batch_fails_first(strict_kafka: ApacheKafka) -> None:
+    """Brokers refuse the changelog's batch too, as it is of no transaction, and its answer is looked at first."""
+    to = deploy(strict_kafka)
+    topic = to.topic("triggers.cart")
+
+    async def scenario() -> None:
+        writer = TransactionalWriter(to.settings, 0, {})
+
+        async def until_refused() -> None:
+            """Brokers hear of it a moment later."""
+            while True:
+                await writer.write([(b"c", b"state", [])], {topic: [(b"c", b"trigger", [])]}, {})
+
+        await writer.open()
+        await asyncio.to_thread(withdraw, strict_kafka, topic)
+        with pytest.raises(TopicAuthorizationFailedError) as failed:
+            await until_refused()
+        assert topic in failed.value.args[0]
+        await writer.close()
+
+    asyncio.run(scenario())
 
 
 # --- too few copies --------------------------------------------------------------------------------------------------

@@ -30,11 +30,19 @@ class Request(NamedTuple):
     work: Callable[[], Any]
 
 
+class Cluster:
+    """What a client knows of the brokers: they refuse nobody, so there is nothing to hear."""
+
+    def add_listener(self, _listener: Callable[[Any], None]) -> None:
+        """It is never called."""
+
+
 class Client:
     """The writer puts methods of its own in the place of `send`."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
+        self.cluster = Cluster()
 
     async def send(self, _node: int, request: Request | EndRequest) -> Any:
         """What the brokers answer, be it an error; raises KafkaError when there is no answer."""

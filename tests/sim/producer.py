@@ -93,6 +93,14 @@ class ModelProducer:
         """Where the writer looks for the sender's task."""
         return self
 
+    @property
+    def _txn_manager(self) -> "ModelProducer":
+        """Where the writer looks for what a right that is missing has done to the transaction."""
+        return self
+
+    def wait_for_transaction_end(self) -> None:
+        """Nobody's right is missing."""
+
     async def start(self) -> None:
         self._producer = await self.client.insist(
             "InitProducerId", self._brokers.init_producer, self._name, self._seconds

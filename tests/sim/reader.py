@@ -15,7 +15,7 @@ PAUSE = (0.1, 0.5)
 
 
 class ModelReader:
-    """Stands for aiokafka.AIOKafkaConsumer, with those of its methods that `streams.delivery.changelog` uses."""
+    """Stands for aiokafka.AIOKafkaConsumer, with those of its methods that reading the changelog uses."""
 
     def __init__(self, network: Network, brokers: Brokers, **_options: Any) -> None:
         self._network, self._brokers = network, brokers

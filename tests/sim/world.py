@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
-from streams.delivery import changelog, partition, producing
+from streams.brokers import reading
+from streams.delivery import partition, producing
 from tests.sim.brokers import Brokers
 from tests.sim.faults import FAULTY_SECONDS, SESSION, TRANSACTION, Act, Plan, plan
 from tests.sim.load import DELIVERIES, SETTINGS, VARIANTS, Load, load
@@ -86,7 +87,7 @@ class World:
         with (
             patch.object(producing, "AIOKafkaProducer", self._producer),
             patch.object(partition, "Report", Silent),
-            patch.object(changelog, "AIOKafkaConsumer", partial(ModelReader, self.network, self.brokers)),
+            patch.object(reading, "AIOKafkaConsumer", partial(ModelReader, self.network, self.brokers)),
         ):
             yield
 

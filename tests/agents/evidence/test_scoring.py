@@ -11,7 +11,6 @@ from agents.evidence.scoring import (
     CLASSES,
     EVERY,
     HORIZON,
-    LEVELS,
     Trial,
     auc,
     brier,
@@ -22,6 +21,7 @@ from agents.evidence.scoring import (
     spread,
 )
 from agents.fit.histories import Floats, Occasions, Orders, occasions_of
+from agents.models.levels import LEVELS
 from agents.models.timing import Rhythm
 from tables.orders import DAY, RecentOrder, add_order
 from tables.orders import Orders as State

@@ -1,6 +1,7 @@
 """A clock that runs as the shop's own does, and windows that hold because of it, on shops that it was not tuned to."""
 
 import math
+from functools import cache
 
 import msgspec
 import numpy as np
@@ -15,7 +16,7 @@ from agents.fit.timingfit import fit_timing
 from agents.models.bend import Bend
 from tables.clock import Clock
 from tables.orders import DAY
-from tables.parameters import BUILTIN, TimingPrior
+from tables.parameters import BUILTIN, Parameters, TimingPrior
 from tests.bench.calibration import flagged
 from tests.support.population import BEGIN, clockwork, log_of
 
@@ -25,17 +26,35 @@ OTHER = 11
 """The seed of shops that nothing was chosen on."""
 
 
+MOVING = ("seasonal", "seasonal cohort", "fading", "drifting", "subscription")
+"""Shops of which the plain model is far off."""
+
+
+def each(*names: str) -> pytest.MarkDecorator:
+    """For each of these shops, all tests of a shop in one process: its fit takes seconds, and is made once."""
+    marks = [pytest.param(name, marks=pytest.mark.xdist_group(f"clock of {name}")) for name in names]
+    return pytest.mark.parametrize("name", marks)
+
+
 def base(name: str, seed: int) -> TimingPrior:
     log = log_of(name, seed)
     return fit_timing(snapshot_at(log.orders.before(log.middle), log.middle))
 
 
-def foretold(name: str, seed: int) -> tuple[Gaps, Gaps]:
+@cache
+def fitted(name: str) -> Parameters:
+    """To the first half of the shop that nothing was chosen on."""
+    log = log_of(name, OTHER)
+    return fit(log.orders.before(log.middle), log.middle).parameters
+
+
+@cache
+def foretold(name: str) -> tuple[Gaps, Gaps]:
     """By the fit of the first half: with what it finds, and by the model without memory, shift, bend and clock."""
-    log = log_of(name, seed)
+    log = log_of(name, OTHER)
     trial = Trial(log.orders, log.middle, log.end)
-    prior = fit(log.orders.before(log.middle), log.middle).parameters.timing
-    return foretold_gaps(trial, prior, clock_of(trial, prior)), foretold_gaps(trial, base(name, seed))
+    prior = fitted(name).timing
+    return foretold_gaps(trial, prior, clock_of(trial, prior)), foretold_gaps(trial, base(name, OTHER))
 
 
 def misses(u: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[float]:
@@ -47,9 +66,9 @@ def most(gaps: Gaps) -> float:
     return 1.5 / math.sqrt(gaps.window.size)
 
 
-@pytest.mark.parametrize("name", [name for name in SHOPS if name != "month"])
+@each(*(name for name in SHOPS if name != "month"))
 def test_windows_hold_out_of_time(name: str) -> None:
-    found, plain = foretold(name, OTHER)
+    found, plain = foretold(name)
     assert max(misses(found.window)) < 0.02 + most(found)
     assert max(misses(found.forecast)) < 0.035 + most(found)
     assert max(misses(found.window)) < max(misses(plain.window)) + 0.02
@@ -59,19 +78,19 @@ def test_windows_hold_out_of_time(name: str) -> None:
             assert max(misses(own)) < 0.05 + 1.5 / own.size**0.5, of_class
 
 
-@pytest.mark.parametrize("name", ["seasonal", "seasonal cohort", "fading", "drifting", "subscription"])
+@each(*MOVING)
 def test_without_it_they_would_not(name: str) -> None:
-    found, plain = foretold(name, OTHER)
+    found, plain = foretold(name)
     assert max(misses(plain.window)) > 0.08
     assert max(misses(found.window)) < 0.5 * max(misses(plain.window))
 
 
-@pytest.mark.parametrize("name", ["seasonal", "seasonal cohort"])
+@each("seasonal", "seasonal cohort")
 def test_triggers_allow_for_the_clock_that_they_do_not_follow(name: str) -> None:
     """As sure as they were asked to be, four in five, where they would be right about every other time."""
     log = log_of(name, OTHER)
     trial = Trial(log.orders, log.middle, log.end)
-    found = fit(log.orders.before(log.middle), log.middle).parameters
+    found = fitted(name)
     rash = msgspec.structs.replace(found, timing=msgspec.structs.replace(found.timing, unsure=0.0))
     precision, recall, _ = flagged(trial, found)
     assert precision > 0.78

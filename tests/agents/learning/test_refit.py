@@ -11,12 +11,14 @@ import pytest
 from agents.fit.histories import Orders
 from agents.learning.judging import judge, judge_baskets
 from agents.learning.livefit import baskets_in, fit_rhythm
-from agents.learning.refit import EVERY, FIRST, Refit, orders_in, refit, refit_due, renew
+from agents.learning.refit import EVERY, Refit, orders_in, refit, refit_due, renew
 from agents.learning.remembered import occasions_in
 from agents.learning.sample import EVERYBODY, Sample
+from agents.learning.worth import FIRST
 from tables.clock import CALENDAR, Clock
+from tables.live import Live
 from tables.orders import DAY, WEEK
-from tables.parameters import BUILTIN, Live, Parameters
+from tables.parameters import BUILTIN, Parameters
 from tests.support.population import log_of
 from tests.support.sampled import sample_of
 

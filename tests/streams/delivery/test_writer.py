@@ -2,12 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
     ConcurrentTransactions,
     InvalidProducerIdMapping,
@@ -34,25 +32,9 @@ from streams.delivery.writer import TransactionalWriter
 from streams.errors import FencedError
 from streams.settings import Settings
 from tests.support.brokers import ApacheKafka
+from tests.support.network import Answer, Network
 from tests.support.topics_io import now, read_all
 from tests.support.workers import Deployment, deploy
-
-Answer = Callable[[], Awaitable[Any]]
-
-
-class Network:
-    """Between our producers and the brokers. `handle` may keep a request, or its answer, to itself."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.requests: list[Any] = []
-        self.handle: Callable[[Any, Answer], Awaitable[Any]] = lambda _request, answer: answer()
-        really = AIOKafkaClient.send
-
-        async def send(client: AIOKafkaClient, node: int, request: Any, **options: Any) -> Any:
-            self.requests.append(request)
-            return await self.handle(request, lambda: really(client, node, request, **options))
-
-        monkeypatch.setattr(AIOKafkaClient, "send", send)
 
 
 @pytest.fixture

@@ -176,7 +176,7 @@ def test_workers_of_two_versions() -> None:
     with port() as old, port("0.2.0") as new:
         *_, told, _ = workers([old.address, new.address])
         note(told)
-        assert (told.mark, told.detail) == ("note", "0.1.0 and 0.2.0 run side by side")
+        assert (told.mark, told.detail) == ("note", "workers run 0.1.0 and 0.2.0")
         *_, told, _ = workers([old.address, old.address])
         assert (told.mark, told.detail) == ("ok", "all run 0.1.0")
 

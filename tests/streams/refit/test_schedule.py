@@ -6,12 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from agents.learning.refit import FIRST, GROWN
 from agents.learning.sampling import MOST
+from agents.learning.worth import FIRST, GROWN
 from streams.refit.board import Board
 from streams.refit.records import Tried
 from streams.refit.schedule import CUSTOMERS, Due, due, most_of, round_at, week_of
-from tables.parameters import BUILTIN, Live
+from tables.live import Live
+from tables.parameters import BUILTIN
 from tests.support.published import published, sample
 
 DAY, WEEK = 86_400_000, 7 * 86_400_000

@@ -7,7 +7,8 @@ from streams.deadletters.letter import FOREIGN, Letter, Selection, Wanted
 from streams.deadletters.listing import Listing
 from streams.deadletters.placing import Place, placing
 from streams.deadletters.returning import CHUNK, CHUNK_BYTES, Returner
-from streams.deadletters.shelf import Shelf, Tell
+from streams.deadletters.shelf import Shelf
+from streams.delivery.reading import Tell
 from streams.settings import Settings
 
 

@@ -1,23 +1,12 @@
 """Reads the topic of dead letters to where it ended when first looked at; in bounded memory, writing nothing."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Self
-
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from typing import Self
 
 from streams.deadletters.letter import Letter, Receipt, SentBack, read
-from streams.delivery.records import as_parsed
-from streams.errors import StopError
+from streams.delivery.reading import Reading, Tell
 from streams.settings import Settings
-
-PATIENCE = 60.0
-"""Seconds without a sign of the end after which reading is given up."""
-_FETCH_BYTES = 4 << 20
-Tell = Callable[[float, str], None]
-"""Told the share that is read, 0 to 1, and of what."""
 
 
 class Shelf:
@@ -29,38 +18,23 @@ class Shelf:
     def __init__(self, settings: Settings, partitions: int, tell: Tell = lambda _share, _what: None) -> None:
         self.topic = settings.topic("dead_letters")
         self._partitions, self._tell = partitions, tell
-        self._ends: dict[int, int] = {}
-        self._consumer: Any = AIOKafkaConsumer(
-            **settings.client_options(),
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            value_deserializer=as_parsed,
-            max_partition_fetch_bytes=_FETCH_BYTES,
-            fetch_max_wait_ms=50,
-            retry_backoff_ms=20,
-        )
+        self._reading = Reading(settings)
 
     async def __aenter__(self) -> Self:
-        try:
-            await self._consumer.start()
-        except BaseException:
-            await self._consumer.stop()
-            raise
+        await self._reading.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._consumer.stop(), 5)
+        await self._reading.__aexit__(kind, error, trace)
 
     async def sent_back(self) -> SentBack:
         """What the receipts tell."""
         found = SentBack()
         for number in range(self._partitions):
-            async for entry in self._read(number, found):
+            found.begins(number, await self._reading.begin(self.topic, number))
+            async for entry in self._read(number):
                 if isinstance(entry, Receipt):
                     found.note(number, entry)
         return found
@@ -72,37 +46,10 @@ class Shelf:
                 if isinstance(entry, Letter):
                     yield entry
 
-    async def _read(self, number: int, begins: SentBack | None = None) -> AsyncIterator[Letter | Receipt]:
-        place = TopicPartition(self.topic, number)
-        self._consumer.assign([place])
-        await self._consumer.seek_to_beginning(place)
-        first = await self._consumer.position(place)
-        if begins is not None:
-            begins.begins(number, first)
-        loop = asyncio.get_running_loop()
-        heard = loop.time()
-        while True:
-            records = (await self._consumer.getmany(place, timeout_ms=100)).get(place, [])
-            end = self._end(place)
-            for record in records:
-                if end is None or record.offset < end:
-                    yield read(number, record)
-            reached = await self._consumer.position(place)
-            if end is not None:
-                if reached >= end:
-                    return
-                self._tell((number + (reached - first) / (end - first)) / self._partitions, f"reading {self.topic}")
-            if records:
-                heard = loop.time()
-            elif loop.time() - heard > PATIENCE:
-                raise StopError(f"{self.topic}[{number}]: no end within {PATIENCE:.0f} s; see offbeat doctor")
+    async def _read(self, number: int) -> AsyncIterator[Letter | Receipt]:
+        def tell(share: float) -> None:
+            self._tell((number + share) / self._partitions, f"reading {self.topic}")
 
-    def _end(self, place: TopicPartition) -> int | None:
-        """Where what is committed ended, as the first fetch told: the embedded broker tells it no other way."""
-        if place.partition not in self._ends:
-            told = self._consumer.last_stable_offset(place)
-            end = told if told is not None and told >= 0 else self._consumer.highwater(place)
-            if end is None:
-                return None
-            self._ends[place.partition] = end
-        return self._ends[place.partition]
+        async for records in self._reading.records(self.topic, number, tell):
+            for record in records:
+                yield read(number, record)

@@ -27,7 +27,7 @@ def rebuild(settings: Settings, as_json: bool) -> None:
     if not settings.redis:
         raise SettingsError("redis: there are no views without it; set OFFBEAT_REDIS (or --redis) to its URL")
     from streams.views.rebuild import Rebuild  # noqa: PLC0415 - aiokafka takes its time
-    from streams.views.store import ViewError  # noqa: PLC0415 - as above
+    from streams.views.trouble import ViewError  # noqa: PLC0415 - as above
 
     def tell(number: int, customers: int) -> None:
         click.echo(f"partition {number}: {customers} customers", err=as_json)

@@ -75,6 +75,7 @@ def rights(patient: Patient) -> Finding:
         **dict.fromkeys(settings.sources, ("READ",)),
         **dict.fromkeys(settings.outputs, ("WRITE",)),
         settings.changelog: ("READ", "WRITE"),
+        **({settings.published: ("READ",)} if settings.follows else {}),
     }
     with admin(settings) as client:
         told = {

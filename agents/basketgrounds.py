@@ -63,7 +63,7 @@ class BasketGrounds:
         strict = self._prior.strict_down if down else self._prior.strict_up
         ewma = -(basket.ewma or 0.0) if down else basket.ewma or 0.0
         cusum = (basket.down if down else basket.up) or 0.0
-        way = max(ewma / (rule.ewma * strict), cusum / (rule.cusum * strict), 0.0)
+        way = max(0.0, ewma / (rule.ewma * strict), cusum / (rule.cusum * strict))
         if basket.alarms & (SHRINKING if down else GROWN):
             return Ground(rule.NAME, "told", f"told; again when the trend, now at {percent(way)}, was below 50 %")
         which = "smaller" if down else "larger"

@@ -60,7 +60,7 @@ class Grounds:
             return decided(rule, customer, cart.touched_at + self._cart.after, why, "when the cart changes")
         if (due := self._waiting(rule, customer)) is None:
             return Ground(rule, "lacks", "a checkout is open, of which checkout.abandoned tells")
-        return self._left("the cart was", rule, cart.touched_at, due)
+        return self._left("the cart was touched", rule, cart.touched_at, due)
 
     def _of_checkout(self, customer: Customer) -> Ground:
         rule, checkout = self._checkout.NAME, customer.checkout
@@ -69,14 +69,14 @@ class Grounds:
         if checkout is None or checkout.told:
             return Ground(rule, "lacks", "no checkout is open" if checkout is None else "its checkout was imported")
         due = self._carts.wake(customer)
-        return self._left("a checkout was", rule, due - self._checkout.after, due)
+        return self._left("the checkout was touched", rule, due - self._checkout.after, due)
 
     def _of_views(self, customer: Customer) -> Ground:
         rule, views = self._browse.NAME, self._browse.views
         if not self._browse.enabled:
             return off(rule)
         if (due := self._waiting(rule, customer)) is not None:
-            return self._left("a product was", rule, due - self._browse.after, due)
+            return self._left("a product was looked at", rule, due - self._browse.after, due)
         most = max((seen.times for seen in (customer.viewed or {}).values()), default=0)
         if most < views:
             return Ground(rule, "lacks", f"no product was looked at {views} times (the most: {most})")
@@ -89,9 +89,7 @@ class Grounds:
 
     @staticmethod
     def _left(what: str, rule: str, at: int, due: int) -> Ground:
-        return Ground(
-            rule, "waits", f"{what} touched on {minute(at)}; {spell(due - at)} later, unless an order comes", due
-        )
+        return Ground(rule, "waits", f"{what} on {minute(at)}; {spell(due - at)} later, unless an order comes", due)
 
     # -- products
 

@@ -62,7 +62,7 @@ async def sent(
             async for records in reading.records(topic, number % partitions[topic], told):
                 newest.extend(one for record in records if record.key == key if (one := _read(topic, record)))
             found += newest
-    return sorted(found, key=lambda one: one.at, reverse=True)[:most]
+    return sorted(found, key=lambda one: one.at)[::-1][:most]  # of one instant the later offset first
 
 
 _FAMILIES = tuple(dict.fromkeys(FAMILIES.values()))

@@ -154,7 +154,7 @@ def test_trends_are_told_by_how_far_they_are() -> None:
     shop = Shop()
     shop.send(*(order(day(20 * at), 60.0) for at in range(4)))
     told = grounds(shop)
-    assert told["basket.shrinking"].state == "next_order"
+    assert told["basket.shrinking"].why == "the trend to smaller baskets is at 0 % of what must be reached"
     assert told["basket.grown"].why.startswith("the trend to larger baskets is at ")
     shop.send(*(order(day(100 + 20 * at), 15.0) for at in range(4)))
     assert grounds(shop)["basket.shrinking"].state == "told"

@@ -35,7 +35,8 @@ class Patient:
         """By topic of ours, and the brokers' own of transactions: each partition, as the brokers describe it."""
         ours = {*every(self.settings), TRANSACTION_STATE}
         with admin(self.settings) as client:
-            return [(t["name"], p) for t in client.describe_topics() if t["name"] in ours for p in t["partitions"]]
+            found = [(t["name"], p) for t in client.describe_topics() if t["name"] in ours for p in t["partitions"]]
+        return sorted(found, key=lambda one: (one[0], one[1]["partition_index"]))
 
     @property
     def headless(self) -> list[str]:

@@ -7,9 +7,8 @@ import pytest
 
 from streams.doctor.check import Check
 from streams.doctor.run import LED
-from streams.settings import Settings
-from tests.streams.doctor.finding import checks, failed, finds
-from tests.streams.doctor.test_topics import local
+from tests.streams.doctor.finding import failed, finds
+from tests.streams.doctor.test_reach import of_command
 from tests.support.brokers import ApacheKafka
 from tests.support.workers import deploy
 
@@ -24,33 +23,31 @@ def three(java: None) -> Iterator[ApacheKafka]:  # noqa: ARG001 - it may skip
         yield kafka
 
 
-def found_at_last(settings: Settings, what: str) -> dict[str, Check]:
-    """What `doctor` finds as soon as `replicas` says so."""
+def found_at_last(environ: dict[str, str], *which: str) -> dict[str, Check]:
+    """What `doctor` finds as soon as these checks fail and no other does: brokers take a moment to notice."""
     deadline = time.monotonic() + _NOTICED_SECONDS
-    while what not in (told := checks(settings))["replicas"].detail:
-        assert time.monotonic() < deadline, told["replicas"]
+    while failed(told := of_command(environ)) != set(which):
+        assert time.monotonic() < deadline, "\n".join(f"{c.name}: {c.detail}" for c in told.values() if not c.ok)
     return told
 
 
 @finds("Copies that are away", "replicas")
 @finds("OffbeatFrozen", "replicas")
 def test_a_broker_that_is_gone_is_missed_by_its_copies(three: ApacheKafka) -> None:
-    copied, single = (local(deploy(three, replication=copies, partitions="6")) for copies in ("3", "1"))
-    assert checks(copied)["replicas"].mark == "ok"
+    copied, single = (deploy(three, replication=copies, partitions="6") for copies in ("3", "1"))
+    assert found_at_last(copied.environ)["replicas"].mark == "ok"
     three.nodes[2].kill()
 
-    told = found_at_last(copied, "has copies that are away or lag")
-    assert failed(told) == {"broker", "replicas"}
-    assert "(2 of 3)" in told["replicas"].detail
-    assert told["replicas"].advice == "start the brokers that are away; read their logs, look at their disks"
+    found = found_at_last(copied.environ, "broker", "replicas")["replicas"]
+    assert "(2 of 3)" in found.detail
+    assert found.detail.endswith("has copies that are away or lag: another broker lost would stop it")
+    assert found.advice == "start the brokers that are away; read their logs, look at their disks"
 
-    told = found_at_last(single, "has no leader: nothing can be read or written")
-    assert not told["replicas"].ok
-    assert told["replicas"].detail.startswith(single.prefix)
-    assert told["replicas"].advice == "start the brokers that are away; read their logs, look at their disks"
+    told = found_at_last(single.environ, "broker", "replicas")
+    assert told["replicas"].detail.startswith(single.settings.prefix)
+    assert told["replicas"].detail.endswith("has no leader: nothing can be read or written")
+    assert told["replicas"].advice == found.advice
     assert {told[name].detail for name in LED} == {"not looked at: a partition without a leader comes first"}
 
     three.nodes[2].start()
-    deadline = time.monotonic() + _NOTICED_SECONDS
-    while failed(told := checks(copied)):
-        assert time.monotonic() < deadline, told
+    found_at_last(copied.environ)

@@ -54,11 +54,18 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Addresses(Text):
-    """Brokers."""
+    """Brokers, or Sentinels; "" for none where `empty`."""
 
+    empty: bool = False
     allowed: str = 'addresses as "host:port", comma separated'
 
+    def __post_init__(self) -> None:
+        if self.empty:
+            object.__setattr__(self, "allowed", f'{self.allowed}, or "" for none')
+
     def read(self, value: object) -> str:
+        if self.empty and not _text(value):
+            return ""
         addresses = [part.strip() for part in _text(value).split(",")]
         for address in addresses:
             split_address(address)

@@ -71,6 +71,8 @@ class Settings:
     """A URL; empty: off. May hold a password."""
     redis_password_file: Path | None = field(default=None, metadata={"kind": File()})
     """A file that holds it instead, read with each new connection."""
+    redis_sentinels: str = setting(Addresses(empty=True), "")
+    """host:port, comma separated, of Sentinels that know where the primary is which they call by the URL's host."""
     metrics: str = setting(Address(), "127.0.0.1:9464")
     """host:port; empty: off."""
     rules: Path | None = field(default=None, metadata={"kind": File()})
@@ -159,6 +161,11 @@ class Settings:
             yield ("security", found[0]), found[1]
         if self.redis_password_file and (not self.redis or urlsplit(self.redis).password):
             yield ("redis_password_file",), "is for redis, a URL without a password; set that, or leave this out"
+        if self.redis_sentinels and not _names_a_primary(self.redis):
+            yield (
+                ("redis_sentinels",),
+                "is for redis, a URL with the primary's name for a host, without a port (redis://mymaster/0); set that",
+            )
         if self.views.ttl <= self.views.refresh:
             yield ("views", "ttl"), "must be longer than views.refresh, or views expire before they are written again"
         seen: dict[str, str] = {}
@@ -170,3 +177,8 @@ class Settings:
             other = seen.setdefault(name.replace(".", "_"), f.name)
             if other != f.name:
                 yield ("topics", f.name), f'"{name}" is the same as topics.{other}; give every topic a name of its own'
+
+
+def _names_a_primary(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port is None

@@ -21,6 +21,7 @@ ROOMS: dict[str, set[str]] = {
     "models": set(),
     "rulebook": set(),
     "triggers": {"models", "rulebook", "emitter", "decisions"},
+    "grounds": {"triggers", "models", "rulebook", "emitter", "decisions"},
     "fit": {"models", "rulebook"},
     "evidence": {"fit", "models"},
     "learning": {"fit", "models", "evidence"},

@@ -21,7 +21,7 @@ from tables.productform import IDLE, due_of, pack_products, seconds, unpack_prod
 from tables.products import DAY, Products, Regular
 from tables.products import NEVER as NOT_DUE
 
-_LONGEST = 365.0
+LONGEST = 365.0
 """Days; what lasts longer may be forgotten before it is due (`tables.retention`)."""
 Item = tuple[str | None, float]
 """Category and quantity."""
@@ -108,7 +108,7 @@ class Replenish:
         regular.due = NOT_DUE
         if self._rule.enabled and regular.days >= self._rule.min_purchases:
             found = lasts(self._prior, regular)
-            if found.days <= _LONGEST and found.spread <= self._rule.spread:
+            if found.days <= LONGEST and found.spread <= self._rule.spread:
                 after = found.days * DAY
                 early = min(self._lead, after / 2)  # of what lasts a week nobody is told on the day after
                 regular.due = seconds(1000 * (regular.last + max(round(after - early), DAY)))

@@ -14,6 +14,7 @@ from streams.brokers.topicfacts import (
 from streams.settings import Settings
 
 _DAY = 86_400_000
+_STOPS = "batches are refused, which stops the worker"
 
 
 def warnings(settings: Settings, cluster: Cluster) -> Iterator[Difference]:
@@ -26,12 +27,13 @@ def warnings(settings: Settings, cluster: Cluster) -> Iterator[Difference]:
 def _small(settings: Settings, cluster: Cluster) -> Iterator[Difference]:
     """What is written goes out in batches of up to a megabyte."""
     for name in sorted(
-        {*settings.outputs, settings.changelog} - {settings.topic("dead_letters")}
+        {*settings.outputs, settings.changelog, settings.published} - {settings.topic("dead_letters")}
     ):  # those must take more
         if name in cluster.found and (least := message_bytes(cluster.found[name].configs)) < KAFKA_MESSAGE_BYTES:
+            lost = "samples are refused, and not learnt from" if name == settings.published else _STOPS
             yield Difference(
                 name,
-                f"takes {least} bytes a message: larger batches are refused, which stops the worker",
+                f"takes {least} bytes a message: larger {lost}",
                 configure(settings, name, f"max.message.bytes={KAFKA_MESSAGE_BYTES}"),
                 must=False,
             )

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backtest": ("streams.commands.backtest:command", "The same rules over a log, without Kafka."),
     "rules": ("streams.commands.rules:rules", "Show, check and compare the rules."),
     "parameters": ("streams.commands.parameters:parameters", "Show and choose the parameters that workers go by."),
+    "customers": ("streams.commands.customers:customers", "What is known of a customer, and why rules fire or do not."),
     "topics": ("streams.commands.topics:topics", "Create, check and grow the topics."),
     "dead-letters": ("streams.commands.deadletters:deadletters", "What was not understood; send it back after a fix."),
     "views": ("streams.commands.views:views", "Write the views in Redis anew."),

@@ -12,8 +12,9 @@ import click
 
 
 def show_json(value: object) -> None:
-    """One JSON document on standard output."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """One JSON document on standard output; what a terminal would obey in it is escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    click.echo("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
 
 
 def show_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -1,12 +1,11 @@
 """`parameters list`, `parameters show`, `parameters publish FILE` and `parameters use VERSION`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from agents.decisions import iso
+from streams.commands.broken import one_line
 from streams.commands.options import with_settings
 from streams.commands.output import failure, hush, show_json, show_rows
 from streams.settings import Settings
@@ -68,7 +67,7 @@ def publish(settings: Settings, file: str) -> None:
         raise failure(str(error), 2) from None
     from streams.refit.hand import publish as put  # noqa: PLC0415 - aiokafka takes its time
 
-    with _told():
+    with one_line(settings):
         put(settings, given, f"from {file}")
     click.echo(f"{given.version} is in force")
 
@@ -81,7 +80,7 @@ def use(settings: Settings, version: str) -> None:
     from streams.refit.hand import publish as put  # noqa: PLC0415 - aiokafka takes its time
 
     found = _named(_board(settings), version)
-    with _told():
+    with one_line(settings):
         put(settings, found.content, f"again, as published {iso(found.published_at)}")
     click.echo(f"{version} is in force")
 
@@ -89,26 +88,8 @@ def use(settings: Settings, version: str) -> None:
 def _board(settings: Settings) -> "Board":
     from streams.refit.hand import read_board  # noqa: PLC0415 - aiokafka takes its time
 
-    with _told():
+    with one_line(settings):
         return read_board(settings)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """What brokers do, in a line."""
-    from aiokafka.errors import KafkaError  # noqa: PLC0415 - it takes its time
-
-    from streams.brokers.topics import BrokerError, RefusedError  # noqa: PLC0415 - as above
-    from streams.errors import StopError  # noqa: PLC0415 - as above
-
-    try:
-        yield
-    except RefusedError as error:
-        raise failure(str(error), error.status) from None
-    except (BrokerError, StopError) as error:
-        raise click.ClickException(str(error)) from None
-    except (KafkaError, OSError) as error:
-        raise click.ClickException(f"broken off: {error!r}; see offbeat doctor, then run it again") from None
 
 
 def _named(board: "Board", version: str | None) -> "Published":

@@ -2,6 +2,8 @@
 
 import click
 
+from streams.commands.broken import one_line
+from streams.commands.inforce import in_force
 from streams.commands.options import with_settings
 from streams.commands.output import hush, show_json
 from streams.settings import Settings, SettingsError
@@ -24,33 +26,17 @@ def rebuild(settings: Settings, as_json: bool) -> None:
     """
     if not settings.redis:
         raise SettingsError("redis: there are no views without it; set OFFBEAT_REDIS (or --redis) to its URL")
-    from aiokafka.errors import KafkaError  # noqa: PLC0415 - it takes its time
-
-    from agents.rulebook.rules import Rules, load_rules  # noqa: PLC0415 - as above
-    from streams.brokers.topics import BrokerError  # noqa: PLC0415 - as above
-    from streams.errors import StopError  # noqa: PLC0415 - as above
-    from streams.refit.hand import read_board  # noqa: PLC0415 - as above
-    from streams.views.rebuild import Rebuild  # noqa: PLC0415 - as above
-    from streams.views.store import ViewError  # noqa: PLC0415 - as above
-    from tables.customer import StateError  # noqa: PLC0415 - as above
-    from tables.parameters import ParametersError, parameters_named  # noqa: PLC0415 - as above
+    from streams.views.rebuild import Rebuild  # noqa: PLC0415 - aiokafka takes its time
+    from streams.views.trouble import ViewError  # noqa: PLC0415 - as above
 
     def tell(number: int, customers: int) -> None:
         click.echo(f"partition {number}: {customers} customers", err=as_json)
 
     try:
-        rules = load_rules(settings.rules) if settings.rules else Rules()
-        given = parameters_named(settings.parameters)
-        published = read_board(settings).parameters if settings.follows else None
-        done = Rebuild(settings, rules, published or given).run(tell)
+        with one_line(settings):
+            done = Rebuild(settings, *in_force(settings)).run(tell)
     except ViewError as error:
         raise click.ClickException(f"Redis {error}; see offbeat doctor, then run it again") from None
-    except ParametersError as error:
-        raise SettingsError(str(error)) from None
-    except (BrokerError, StateError, StopError) as error:
-        raise click.ClickException(str(error)) from None
-    except (KafkaError, TimeoutError) as error:
-        raise click.ClickException(f"broken off: {error!r}; run it again") from None
     if as_json:
         show_json({"customers": done.customers, "deleted": done.deleted})
     else:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from streams.deadletters.letter import Letter
 from streams.delivery.tails import Tail, tails
-from streams.repartitioning.repartitionplan import PARTITIONERS
+from streams.repartitioning.repartitionplan import partitioners
 from streams.settings import Settings
 
 Place = Callable[[Letter], int]
@@ -22,12 +22,7 @@ def place_by(found: Mapping[int, Tail], partitions: int) -> Place:
     A letter goes where it came from when it has no key, when no partitioner explains where the customers are, or when
     several do and do not agree about it.
     """
-    known = [(key, number) for number, tail in found.items() for key in tail.keys]
-    fitting = [
-        hashed
-        for hashed in PARTITIONERS.values()
-        if known and all(hashed(key) % partitions == number for key, number in known)
-    ]
+    fitting = partitioners({number: tail.keys for number, tail in found.items()}, partitions)
 
     def place(letter: Letter) -> int:
         places = {hashed(letter.key) % partitions for hashed in fitting} if letter.key is not None else set()

@@ -7,7 +7,8 @@ from streams.deadletters.letter import FOREIGN, Letter, Selection, Wanted
 from streams.deadletters.listing import Listing
 from streams.deadletters.placing import Place, placing
 from streams.deadletters.returning import CHUNK, CHUNK_BYTES, Returner
-from streams.deadletters.shelf import Tell, open_shelf
+from streams.deadletters.shelf import Shelf
+from streams.delivery.whole import Tell
 from streams.settings import Settings
 
 
@@ -16,7 +17,7 @@ async def list_letters(
 ) -> Listing:
     """What there is. `partitions`: of each topic. Raises KafkaError, StopError."""
     found = Listing(examples)
-    async with open_shelf(settings, partitions[settings.topic("dead_letters")], tell) as shelf:
+    async with Shelf(settings, partitions[settings.topic("dead_letters")], tell) as shelf:
         sent_back = await shelf.sent_back()
         async for letter in shelf.letters():
             if selection.takes(letter):
@@ -56,7 +57,7 @@ class _Run:
     async def go(self, returner: Returner | None, tell: Tell) -> Verdicts:
         if returner is not None and self._customers:
             self._place = await placing(self._settings, self._customers)
-        async with open_shelf(self._settings, self._partitions, tell) as shelf:
+        async with Shelf(self._settings, self._partitions, tell) as shelf:
             sent_back = await shelf.sent_back()
             async for letter in shelf.letters():
                 if not self._wanted.selection.takes(letter):

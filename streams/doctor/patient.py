@@ -6,7 +6,7 @@ from typing import Any
 
 from kafka import OffsetSpec, TopicPartition
 
-from streams.brokers.topicfacts import Cluster
+from streams.brokers.topicfacts import TRANSACTION_STATE, Cluster, every
 from streams.brokers.topics import admin, look
 from streams.brokers.transactions import transactions
 from streams.delivery.tails import Tail, first_sent, tails
@@ -29,6 +29,19 @@ class Patient:
     def partitions(self) -> int:
         """Partition numbers of the sources."""
         return self.cluster.found[self.settings.sources[0]].partitions
+
+    @cached_property
+    def replicas(self) -> list[tuple[str, Any]]:
+        """By topic of ours, and the brokers' own of transactions: each partition, as the brokers describe it."""
+        ours = {*every(self.settings), TRANSACTION_STATE}
+        with admin(self.settings) as client:
+            found = [(t["name"], p) for t in client.describe_topics() if t["name"] in ours for p in t["partitions"]]
+        return sorted(found, key=lambda one: (one[0], one[1]["partition_index"]))
+
+    @property
+    def headless(self) -> list[str]:
+        """Partitions without a leader: whoever asks for what is in them waits in vain."""
+        return [place(topic, partition) for topic, partition in self.replicas if partition["leader_id"] < 0]
 
     @cached_property
     def no_transactions(self) -> str | None:
@@ -81,3 +94,8 @@ class Patient:
     def _places(self, *topics: str) -> list[TopicPartition]:
         found = self.cluster.found
         return [TopicPartition(t, number) for t in topics if t in found for number in range(found[t].partitions)]
+
+
+def place(topic: str, partition: Any) -> str:
+    """A partition as it is named to people."""
+    return f"{topic}[{partition['partition_index']}]"

@@ -8,7 +8,7 @@ from kafka.errors import KafkaError
 from streams.brokers.refusals import refusal
 from streams.brokers.topics import BrokerError
 from streams.doctor import group, here, progress, reach, topics, traffic, transactions, views, worker
-from streams.doctor.check import Check, Finding, split, wrong
+from streams.doctor.check import Check, Finding, split, well, wrong
 from streams.doctor.patient import Patient
 from streams.doctor.port import metrics_port
 from streams.settings import Settings
@@ -37,6 +37,8 @@ AT_TOPICS: Mapping[str, Look] = {
 """When the topics are there."""
 TRUSTED = ("session timeout", "positions", "workers", "lag", "retention", "dead letters", "events", "triggers")
 """What brokers without transactions answer wrongly."""
+LED = ("open transactions", "states", *TRUSTED[1:])
+"""What takes minutes to fail where a partition has no leader, and does not say why."""
 HERE: Mapping[str, Look] = {
     "state directory": here.state_directory,
     "redis": views.redis,
@@ -67,7 +69,7 @@ def checkup(settings: Settings, workers: Sequence[str] = ()) -> Iterator[Check]:
 def _at_brokers(patient: Patient) -> Iterator[Check]:
     found = {}
     for name, look in AT_BROKERS.items():
-        found[name] = Check(name, *_asked(look, patient))
+        found[name] = Check(name, *_asked(_led(name, look), patient))
         yield found[name]
     for name, look in AT_TOPICS.items():
         if not found["topics"].ok:
@@ -75,7 +77,18 @@ def _at_brokers(patient: Patient) -> Iterator[Check]:
         elif name in TRUSTED and patient.no_transactions is not None:
             yield Check(name, True, "not looked at: brokers without transactions do not tell reliably")
         else:
-            yield Check(name, *_asked(look, patient))
+            yield Check(name, *_asked(_led(name, look), patient))
+
+
+def _led(name: str, look: Look) -> Look:
+    """The same look, but not in vain."""
+
+    def looked(patient: Patient) -> Finding:
+        if name in LED and patient.headless:
+            return well("not looked at: a partition without a leader comes first")
+        return look(patient)
+
+    return looked
 
 
 def _asked(look: Look, patient: Patient) -> Finding:

@@ -5,12 +5,11 @@ from typing import Any
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
-from streams.brokers.topicfacts import TRANSACTION_STATE, Difference, every
+from streams.brokers.topicfacts import Difference
 from streams.brokers.topicplan import compare
 from streams.brokers.topics import admin
 from streams.doctor.check import Finding, well, wrong
-from streams.doctor.patient import Patient
-from streams.settings import Settings
+from streams.doctor.patient import Patient, place
 
 _LIMITS = ("group.min.session.timeout.ms", "group.max.session.timeout.ms")
 
@@ -35,20 +34,16 @@ def _advice(found: list[Difference]) -> str:
 
 def replicas(patient: Patient) -> Finding:
     """Each partition has a leader, and all its copies follow it."""
-    ours = {*every(patient.settings), TRANSACTION_STATE}
     least = {name: found.configs.get("min.insync.replicas", "") for name, found in patient.cluster.found.items()}
-    headless, few, behind = [], [], []
-    for topic, partition in _partitions(patient.settings, ours):
-        place = f"{topic}[{partition['partition_index']}]"
+    few, behind = [], []
+    for topic, partition in patient.replicas:
         copies, written = len(partition["replica_nodes"]), len(partition["isr_nodes"])
-        if partition["leader_id"] < 0:
-            headless.append(place)
-        elif (told := least.get(topic, "")).isdigit() and written < int(told):
-            few.append(f"{place} ({written} of {copies} copies, {told} must be written)")
+        if (told := least.get(topic, "")).isdigit() and written < int(told):
+            few.append(f"{place(topic, partition)} ({written} of {copies} copies, {told} must be written)")
         elif written < copies:
-            behind.append(f"{place} ({written} of {copies})")
+            behind.append(f"{place(topic, partition)} ({written} of {copies})")
     for what, places in (
-        ("has no leader: nothing can be read or written", headless),
+        ("has no leader: nothing can be read or written", patient.headless),
         ("has too few copies in sync: nothing can be written", few),
         ("has copies that are away or lag: another broker lost would stop it", behind),
     ):
@@ -57,11 +52,6 @@ def replicas(patient: Patient) -> Finding:
                 f"{_some(places)} {what}", "start the brokers that are away; read their logs, look at their disks"
             )
     return well("every partition has its leader, and all copies are in sync")
-
-
-def _partitions(settings: Settings, ours: set[str]) -> list[tuple[str, Any]]:
-    with admin(settings) as client:
-        return [(t["name"], p) for t in client.describe_topics() if t["name"] in ours for p in t["partitions"]]
 
 
 def _some(places: list[str]) -> str:
@@ -75,6 +65,7 @@ def rights(patient: Patient) -> Finding:
         **dict.fromkeys(settings.sources, ("READ",)),
         **dict.fromkeys(settings.outputs, ("WRITE",)),
         settings.changelog: ("READ", "WRITE"),
+        **({settings.published: ("READ",)} if settings.follows else {}),
     }
     with admin(settings) as client:
         told = {

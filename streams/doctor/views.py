@@ -2,7 +2,8 @@
 
 from streams.doctor.check import Finding, well, wrong
 from streams.doctor.patient import Patient
-from streams.views.store import ADVICE, ViewError, ViewStore
+from streams.views.store import ViewStore
+from streams.views.trouble import ADVICE, ViewError
 
 
 def redis(patient: Patient) -> Finding:

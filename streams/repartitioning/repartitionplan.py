@@ -7,7 +7,7 @@ comes from and the one that it goes to leave the same remainder by the greatest 
 import math
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from aiokafka.partitioner import murmur2
@@ -22,6 +22,18 @@ PARTITIONERS: Mapping[str, Callable[[bytes], int]] = {
     "crc32": zlib.crc32,
 }
 """Hashes of keys: of Java's client, kafka-python and aiokafka; and of librdkafka and all that is built on it."""
+
+
+def partitioners(known: Mapping[int, Collection[bytes]], partitions: int) -> list[Callable[[bytes], int]]:
+    """Those that explain where customers are: `known` has some of them by partition number, of so many. Empty: none."""
+    if not any(known.values()):
+        return []
+    return [
+        hashed
+        for hashed in PARTITIONERS.values()
+        if all(hashed(key) % partitions == number for number, keys in known.items() for key in keys)
+    ]
+
 
 Ends = Mapping[tuple[str, int], tuple[int, int]]
 """By source and partition: the offset of the oldest record there is, and the one that the next record will have."""

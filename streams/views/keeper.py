@@ -18,7 +18,8 @@ from streams.views.mark import ViewMark
 from streams.views.outbox import Outbox
 from streams.views.part import Part
 from streams.views.render import Renderer
-from streams.views.store import ViewError, ViewStore
+from streams.views.store import ViewStore
+from streams.views.trouble import ViewError
 from streams.watch.logformat import about
 from streams.watch.viewmetrics import ViewMetrics
 

@@ -13,7 +13,8 @@ from streams.settings import Settings
 from streams.views.keeper import Keeper
 from streams.views.outbox import Outbox
 from streams.views.render import Renderer
-from streams.views.store import ViewError, ViewStore
+from streams.views.store import ViewStore
+from streams.views.trouble import ViewError
 from streams.watch.viewmetrics import Reason, ViewMetrics
 from tables.customer import Customer
 

@@ -40,6 +40,7 @@ DIRTY = 0.1
 SEGMENT = 64 << 20
 """Bytes of the changelog that are not cleaned, per partition: segment.bytes."""
 TOPICS = 11
+"""With partitions for the customers; that of the parameters has one."""
 
 # Assumed
 BATCH = 0.03
@@ -177,7 +178,7 @@ class Fleet:
     @property
     def replicas(self) -> int:
         """Of partitions, in all brokers."""
-        return TOPICS * self.partitions * self.shop.copies
+        return (TOPICS * self.partitions + 1) * self.shop.copies
 
     @property
     def record(self) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 from confluent_kafka.admin import AdminClient
 
 from streams.brokers.embedded import BrokerStartError, free_port
+from streams.brokers.topicfacts import every
 from tests.chaos.slot import OddEnd, Slot
 from tests.support.brokers import ApacheKafka
 from tests.support.node import Listener
@@ -75,8 +76,7 @@ class World:
         to = deploy(self.kafka, clock="event", **settings)
         yield to  # after an error they may be of use
         admin = AdminClient({"bootstrap.servers": self.kafka.address})
-        names = [*to.settings.sources, *to.settings.outputs, to.settings.changelog]
-        for done in admin.delete_topics(names).values():
+        for done in admin.delete_topics([*every(to.settings)]).values():
             done.result(60)
 
     @contextmanager

@@ -21,7 +21,16 @@ from tests.support.workers import ROOT
 CHART = ROOT / "deploy" / "helm" / "offbeat"
 OLDEST = "1.27.0"
 FOREIGN = {"ServiceMonitor", "PrometheusRule", "ScaledObject"}
-OWN_KEYS = {"partitions", "state_dir", "redis", "redis_password_file", "metrics", "rules", "parameters"}
+OWN_KEYS = {
+    "partitions",
+    "state_dir",
+    "redis",
+    "redis_password_file",
+    "redis_sentinels",
+    "metrics",
+    "rules",
+    "parameters",
+}
 """Settings for which the chart has values of its own."""
 SECRET_KEYS = {"password", "password_file", "token_file", "token_command", "ca", "certificate", "key"}
 EVERYTHING: dict[str, Any] = {
@@ -136,6 +145,7 @@ def test_kubernetes_takes_all_of_it(render: Render, values: dict[str, Any], vers
         ({"settings": {"security": {"password": "hunter2"}}}, "password"),
         ({"settings": {"delivery": "twice"}}, "delivery"),
         ({"settings": {"redis": "redis://:hunter2@redis"}}, "redis"),
+        ({"redis": {"url": "redis://:hunter2@redis"}}, "redis"),
         ({"terminationGracePeriodSeconds": 5}, "terminationGracePeriodSeconds"),
         ({"fullnameOverride": "worker"}, "fullnameOverride"),
         ({"image": {"digest": "latest"}}, "digest"),
@@ -215,6 +225,24 @@ def test_secrets_come_by_reference(render: Render) -> None:
     volumes = {each["name"]: each for each in worker["spec"]["template"]["spec"]["volumes"]}
     assert volumes["secrets"]["secret"] == {"secretName": "kafka-login", "defaultMode": 0o440}
     assert not [each for each in render(EVERYTHING) if each["kind"] == "Secret"]
+
+
+def test_redis_by_a_url_a_password_and_sentinels_of_their_own(render: Render, tmp_path: Path) -> None:
+    sentinels = {"redis": {"url": "rediss://shop/1", "sentinels": "s1:26379, s2:26379,s3:26380"}}
+    secret = {"secrets": {"redis": {"name": "redis-login", "passwordKey": "redis-password"}}}
+    resources = render({**sentinels, **secret})
+    worker = of("StatefulSet", resources)
+    settings = settings_of(worker, tmp_path)
+    assert (settings.redis, settings.redis_sentinels) == ("rediss://shop/1", "s1:26379,s2:26379,s3:26380")
+    assert settings.redis_password_file == Path("/run/secrets/redis/redis-password")
+    (mounted,) = [each for each in container(worker)["volumeMounts"] if each["name"] == "redis"]
+    assert mounted["mountPath"] == "/run/secrets/redis"
+    (volume,) = [each for each in worker["spec"]["template"]["spec"]["volumes"] if each["name"] == "redis"]
+    assert volume["secret"]["secretName"] == "redis-login"
+    (way,) = of("NetworkPolicy", resources)["spec"]["egress"][2:]
+    assert [each["port"] for each in way["ports"]] == [6379, 26379, 26380]
+    load_settings({}, variables(of("Job", resources)), tmp_path)  # which needs no Redis
+    assert [each["port"] for each in of("NetworkPolicy", render(EVERYTHING))["spec"]["egress"][2]["ports"]] == [6379]
 
 
 def test_a_worker_has_the_time_that_it_needs_to_stop(render: Render) -> None:

@@ -79,6 +79,7 @@ def test_every_setting_can_be_set_from_file_and_environment(tmp_path: Path) -> N
         ("state_dir",): "s",
         ("redis",): "redis://r",
         ("redis_password_file",): "rpw",
+        ("redis_sentinels",): "s:26379",
         ("metrics",): "",
         ("rules",): "r.toml",
         ("parameters",): "p.json",
@@ -140,6 +141,17 @@ def test_a_schedule_that_is_none_is_told(tmp_path: Path, wrong: str) -> None:
 def test_views_do_not_expire_before_they_are_written_again(tmp_path: Path) -> None:
     assert error(tmp_path, environ={"OFFBEAT_VIEWS_REFRESH": "7d"}).startswith("OFFBEAT_VIEWS_TTL: must be longer")
     assert error(tmp_path, '[views]\nttl = "1d"\n').startswith("offbeat.toml:2: views.ttl: must be longer")
+
+
+def test_sentinels_go_with_a_url_that_names_the_primary(tmp_path: Path) -> None:
+    there = {"OFFBEAT_REDIS_SENTINELS": "s1:26379, s2:26379"}
+    for url in ("", "redis://r:6379/0", "unix:///run/redis"):
+        told = error(tmp_path, environ={**there, "OFFBEAT_REDIS": url})
+        assert told.startswith("OFFBEAT_REDIS_SENTINELS: is for redis, a URL with the primary's name for a host")
+    found = of(tmp_path, environ={**there, "OFFBEAT_REDIS": "rediss://:pw@shop/1"})
+    assert found.redis_sentinels == "s1:26379,s2:26379"
+    told = error(tmp_path, environ={"OFFBEAT_REDIS_SENTINELS": "s1"})
+    assert 'give addresses as "host:port", comma separated, or "" for none' in told
 
 
 def test_a_file_with_the_password_of_redis_goes_with_a_url_that_has_none(tmp_path: Path) -> None:

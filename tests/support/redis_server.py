@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from redis import Redis
+from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as AwayError
 
 from streams.brokers.child import Child
@@ -51,6 +52,8 @@ class RedisServer:
             while True:
                 try:
                     client.ping()
+                except AuthenticationError:  # it asks for a password, so it is there
+                    return self
                 except AwayError:
                     assert time.monotonic() < deadline, self._child.log_tail(40)
                     time.sleep(0.01)

@@ -10,6 +10,7 @@ from kafka import KafkaConsumer
 from streams.access.security import Security
 from streams.flow.merge import Rejected
 from streams.flow.messages import MessageWriter
+from tables.customer import Customer, pack
 from tests.support.invented import invented
 from tests.support.oracle import assert_equal, pure
 from tests.support.secured import SecuredKafka, write_token
@@ -124,6 +125,27 @@ def test_dead_letters_are_listed_and_sent_back_by_the_listed_rules(secured_kafka
     assert (done.returncode, "write with transactional ids that begin with" in done.stderr) == (1, True), done.stderr
     done = offbeat(*who.split(), "--yes", environ=enter(secured_kafka, to, rules, tmp_path, "replay"))
     assert (done.returncode, done.stdout) == (0, "sent 1 back, 0 stay\n"), done.stderr
+
+
+def test_a_customer_is_shown_by_the_listed_rules(
+    secured_kafka: SecuredKafka, common: Deployment, tmp_path: Path
+) -> None:
+    who = "customers show"
+    produce(secured_kafka, [Send(common.settings.changelog, b"ann", pack(Customer(), 0), 0)])
+    trigger = {"type": "cart.abandoned", "trigger_id": "t", "due_at": "2024", "fired_at": "2024", "reason": "left"}
+    produce(secured_kafka, [Send(common.topic("triggers.cart"), b"ann", json.dumps(trigger).encode(), 0)])
+    rules = listed(who)
+    environ = {**enter(secured_kafka, common, rules, tmp_path, "show"), "OFFBEAT_REFIT": "28d"}
+    done = offbeat(*who.split(), "ann", "--json", environ=environ)
+    assert done.returncode == 0, done.stderr
+    assert [one["reason"] for one in json.loads(done.stdout)["messages"]] == ["left"]
+    blind = {**enter(secured_kafka, common, rules[1:], tmp_path, "blind"), "OFFBEAT_REFIT": "28d"}
+    done = offbeat(*who.split(), "ann", environ=blind)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"offbeat: topic {common.settings.changelog} is missing, or may not be seen: see")
+    explained = {**enter(secured_kafka, common, rules[:2], tmp_path, "explain"), "OFFBEAT_REFIT": "28d"}
+    done = offbeat("customers", "explain", "ann", environ=explained)
+    assert done.returncode == 0, done.stderr
 
 
 def test_doctor_sees_nothing_wrong_with_what_the_page_says(

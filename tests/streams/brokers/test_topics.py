@@ -109,6 +109,14 @@ def test_what_brokers_do_not_tell_is_said_and_no_failure() -> None:
     assert all("could not be checked" in d.what for d in told)
 
 
+def test_topics_that_take_small_messages_alone_are_a_warning() -> None:
+    small = {"configs": {"cleanup.policy": "compact", "max.message.bytes": "1000"}}
+    told = compare(SETTINGS, cluster(changelog=small, parameters=small))
+    assert [(d.topic, d.must) for d in told] == [("offbeat-changelog", False), ("offbeat-parameters", False)]
+    assert told[0].what.endswith("larger batches are refused, which stops the worker")
+    assert told[1].what.endswith("larger samples are refused, and not learnt from")
+
+
 def test_few_copies_are_a_warning_where_there_are_brokers_for_more() -> None:
     difference = only(compare(SETTINGS, cluster(3, carts={"replication": 1})))
     assert not difference.must

@@ -12,7 +12,7 @@ from streams.doctor.check import Check
 from streams.doctor.patient import Patient
 from streams.doctor.run import HERE
 from streams.settings import Settings
-from streams.views import store
+from streams.views import connecting
 from tests.streams.doctor.finding import finds, note
 from tests.support.redis_server import RedisServer
 
@@ -103,7 +103,7 @@ def test_redis_that_takes_no_views(own_redis: RedisServer, monkeypatch: pytest.M
     away = look("redis", Settings(redis="redis://:s3cret@127.0.0.1:9/0"))
     assert (away.ok, away.detail) == (False, "cannot be reached")
     assert "s3cret" not in str(away)
-    monkeypatch.setattr(store, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(connecting, "ANSWER_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         slow = look("redis", Settings(redis=f"redis://127.0.0.1:{silent.getsockname()[1]}/0"))
     assert (slow.ok, slow.detail) == (False, "does not answer in time")

@@ -169,6 +169,9 @@ def test_rules_that_are_missing(secured_kafka: SecuredKafka, to: Deployment, tmp
     told = of_command(enter(secured_kafka, to, rules, tmp_path, "a"))
     assert "rights" in failed(told)
     assert told["rights"].detail.endswith(f"the owner of the token of token_file: Read {prefix}offbeat-changelog")
+    rules = [rule for rule in every if rule != ("topic", "offbeat-parameters", "Read")]
+    told = of_command(enter(secured_kafka, to, rules, tmp_path, "c"))
+    assert told["rights"].detail.endswith(f"the owner of the token of token_file: Read {prefix}offbeat-parameters")
     rules = [rule for rule in every if rule[1] != "carts"]
     told = of_command(enter(secured_kafka, to, rules, tmp_path, "b"))
     assert "topics" in failed(told)

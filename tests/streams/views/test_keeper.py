@@ -9,7 +9,7 @@ import pytest
 from streams.views.keeper import CHECK_SECONDS, LEAVE_SECONDS, RECLAIM_SECONDS
 from streams.views.mark import ViewMark
 from streams.views.part import SLICE
-from streams.views.store import ViewError
+from streams.views.trouble import ViewError
 from tests.support.core import added, erased, order
 from tests.support.pipes import Run, live, write
 from tests.support.redis_server import RedisServer

@@ -14,10 +14,11 @@ from redis import Redis
 from streams.brokers.embedded import free_port
 from streams.settings import Settings
 from streams.settings import Views as Lasting
-from streams.views import store as module
+from streams.views import connecting as module
 from streams.views.mark import ViewMark
 from streams.views.render import Row
-from streams.views.store import MOST_SENT, ViewError, ViewStore
+from streams.views.store import MOST_SENT, ViewStore
+from streams.views.trouble import ViewError
 from tests.support.redis_server import RedisServer
 
 HOUR = 3_600_000

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from streams.settings import Settings
-from streams.views.store import ADVICE, ViewError, ViewStore
+from streams.views.store import ViewStore
+from streams.views.trouble import ADVICE, ViewError
 from tests.support.certificates import OPENSSL, Authority, Certificate
 from tests.support.redis_server import RedisServer
 

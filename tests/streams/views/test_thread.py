@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry
 
 from streams.views.keeper import Keeper
 from streams.views.outbox import Outbox
-from streams.views.store import ViewError
 from streams.views.thread import ViewThread
+from streams.views.trouble import ViewError
 from streams.watch.viewmetrics import ViewMetrics
 
 

@@ -1,0 +1,1 @@
+"""Why a rule has told of a customer, or has not."""

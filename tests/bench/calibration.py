@@ -59,7 +59,8 @@ def few(file: str) -> None:
 
 @command.command()
 @click.argument("names", nargs=-1, type=click.Choice(list(SHOPS)))
-def kinds(names: tuple[str, ...]) -> None:
+@click.option("--probability", default=0.8, show_default=True, help="The setting of the rules of absence.")
+def kinds(names: tuple[str, ...], probability: float) -> None:
     """Invented shops of each kind, learned on their first half; the mean over SEEDS.
 
     Windows, forecasts, and the rules of absence: precision, recall, and precision of a fixed number of days that finds
@@ -70,7 +71,7 @@ def kinds(names: tuple[str, ...]) -> None:
         for seed in SEEDS:
             log = log_of(name, seed)
             trial = Trial(log.orders, log.middle, log.end)
-            found.append(told(trial, fit(log.orders.before(log.middle), log.middle).parameters))
+            found.append(told(trial, fit(log.orders.before(log.middle), log.middle).parameters, probability))
         row(name, found)
 
 
@@ -82,19 +83,19 @@ def scores(trial: Trial, parameters: Parameters) -> list[float]:
     return [*windows, auc(silence.p, silence.silent) or np.nan]
 
 
-def told(trial: Trial, parameters: Parameters) -> list[float]:
+def told(trial: Trial, parameters: Parameters, probability: float = 0.8) -> list[float]:
     """Coverage of windows at LEVELS, of forecasts, and what `flagged` tells."""
     gaps = foretold_gaps(trial, parameters.timing, clock_of(trial, parameters.timing))
     covered = [*shares(coverage(gaps.window).values()), *shares(coverage(gaps.forecast).values())]
-    return [*covered, *flagged(trial, parameters)]
+    return [*covered, *flagged(trial, parameters, probability)]
 
 
-def flagged(trial: Trial, parameters: Parameters) -> list[float]:
+def flagged(trial: Trial, parameters: Parameters, probability: float = 0.8) -> list[float]:
     """Precision and recall of the rules of absence, and the precision of a number of days that finds as many."""
     clock, prior = Clock(parameters.clock), parameters.timing
     known = occasions_of(trial.orders, clock)
     rhythm = Rhythm(prior, known.x, known.s1, known.s2, known.e1, known.e2, unsure=prior.unsure)
-    wait = silent_after(rhythm, clock, known.last_at.astype(np.float64), 0.8, HORIZON, 0.8) / DAY
+    wait = silent_after(rhythm, clock, known.last_at.astype(np.float64), 0.8, HORIZON, probability) / DAY
     occasions = occasions_of(trial.orders)
     contest = Contest(trial, occasions, Jury(trial, occasions))
     ours = contest.score(SimpleRule("ours", 0.0, (0.0, 1.0), lambda _known, _setting: wait), 0.0)

@@ -172,8 +172,8 @@ def test_a_sender_reads_by_the_listed_rules(secured_kafka: SecuredKafka, common:
         **security.client_options(blocking=True),
     )
     try:
-        found = next(record for _ in range(60) for records in consumer.poll(500).values() for record in records)
+        keys = (record.key for _ in range(60) for records in consumer.poll(500).values() for record in records)
+        assert b"c" in keys
         consumer.commit()
     finally:
         consumer.close()
-    assert found.key == b"c"

@@ -12,6 +12,7 @@ import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from agents.fit.histories import NOTHING_SOLD, Ints, Mask, Orders, Sold, orders_of
+from agents.rulebook.currencies import APART, Currencies
 from streams.flow.decode import RejectedError, decoder
 from streams.logs import LogLine
 from tables.events import CUSTOMERS, PURCHASES, CustomerErased, OrderCompleted
@@ -41,13 +42,14 @@ def product_number(product_id: str) -> int:
 _HALF = 1 << 63
 
 
-def gather(lines: Iterable[LogLine], *, wall: int) -> Histories:
+def gather(lines: Iterable[LogLine], *, wall: int, rates: Currencies = APART) -> Histories:
     """The orders of a log's lines, each once by customer and order_id.
 
-    Lines that the worker refuses are left out; `wall` (epoch ms) is its clock. Who was erased leaves no orders behind,
-    and begins anew after that. Cancelled and refunded orders stay: they were part of the customer's rhythm.
+    Lines that the worker refuses are left out; `wall` (epoch ms) is its clock, `rates` turn amounts as it does. Who was
+    erased leaves no orders behind, and begins anew after that. Cancelled and refunded orders stay: they were part of
+    the customer's rhythm.
     """
-    gatherer = _Gatherer()
+    gatherer = _Gatherer(rates)
     decode = {source: decoder(source) for source in (PURCHASES, CUSTOMERS)}
     for line in lines:
         if line.source in decode:
@@ -63,7 +65,8 @@ def gather(lines: Iterable[LogLine], *, wall: int) -> Histories:
 
 
 class _Gatherer:
-    def __init__(self) -> None:
+    def __init__(self, rates: Currencies) -> None:
+        self._turned = rates.turned
         self._number: dict[bytes, int] = {}
         self._customers = 0
         self._erased: list[int] = []
@@ -84,8 +87,9 @@ class _Gatherer:
             self._customers += 1
         self._customer.append(number)
         self._at.append(at)
-        self._total.append(event.total)
-        self._currency.append(self._currencies.setdefault(event.currency, len(self._currencies)))
+        currency, total, _ = self._turned(event.currency, event.total)
+        self._total.append(total)
+        self._currency.append(self._currencies.setdefault(currency, len(self._currencies)))
         self._order.append(xxh3_64_intdigest(event.order_id))
         for item in event.items:
             category = item.category

@@ -33,3 +33,7 @@ class Currencies:
         """The currency in which the amount is compared, the amount in it, and the rate between the two."""
         rate = self.rates.get(currency) if self.rates else None
         return (currency, amount, 1.0) if rate is None else (self.base, amount * rate, rate)
+
+
+APART = Currencies()
+"""No rates."""

@@ -77,7 +77,9 @@ def command(
         given = parameters_named(settings.parameters) if settings.parameters else None
         with progress() as show:
             log = read_log(file, wall=wall, on_progress=lambda share: show(share, "checking"))
-            known = learn(log, given, train_until, histories=report is not None, wall=wall, show=show)
+            known = learn(
+                log, given, train_until, rates=rules.currencies, histories=report is not None, wall=wall, show=show
+            )
             trial = Trial(known.histories.orders, known.train_until, known.end, known.histories.sold)
             fired, stories = Fired(known.histories.number), Stories(known.histories, trial)
             with _target(triggers, [fired.take, stories.take] if report else []) as emit:

@@ -9,11 +9,15 @@ import click
 from agents.fit.fitting import Fitted
 from agents.fit.fitting import fit as fit_orders
 from agents.models.timing import Rhythm
+from agents.rulebook.currencies import Currencies
+from agents.rulebook.rules import Rules, load_rules
 from streams.commands import FAILURE, USAGE
+from streams.commands.options import with_settings
 from streams.commands.output import failure, written
 from streams.commands.progress import progress, shown, tell_rejected
 from streams.histories import gather
 from streams.logs import Log, LogError, read_log
+from streams.settings import Settings
 from tables.parameters import BUILTIN, dump_parameters
 from tables.standing import top
 
@@ -21,14 +25,17 @@ from tables.standing import top
 @click.command()
 @click.argument("file", type=click.Path())
 @click.option("--out", type=click.Path(dir_okay=False), required=True, help="Where the parameters go.")
-def fit(file: str, out: str) -> None:
+@with_settings("rules")
+def fit(settings: Settings, file: str, out: str) -> None:
     """Population parameters from a log, for the worker (OFFBEAT_PARAMETERS) and for backtest --parameters.
 
     FILE holds contract events as JSON lines (.jsonl, .ndjson, .json) or a flat table (.csv, .parquet); .gz and .zst
-    too. What a log is too short or too small to tell stays as it is built in; standard error says what that is.
+    too. What a log is too short or too small to tell stays as it is built in; standard error says what that is. Of the
+    rules, rates of currencies matter: amounts are learned as they will be compared.
     """
+    rules = load_rules(settings.rules) if settings.rules else Rules()
     try:
-        log, fitted = _fit(file, round(time.time() * 1000))
+        log, fitted = _fit(file, rules.currencies, round(time.time() * 1000))
     except LogError as error:
         raise failure(str(error), USAGE) from None
     tell_rejected(log.rejected, "in the file")
@@ -41,10 +48,10 @@ def fit(file: str, out: str) -> None:
     _tell(fitted, out)
 
 
-def _fit(file: str, wall: int) -> tuple[Log, Fitted]:
+def _fit(file: str, rates: Currencies, wall: int) -> tuple[Log, Fitted]:
     with progress() as show:
         log = read_log(file, wall=wall, on_progress=lambda share: show(share, "checking"))
-        found = gather(shown(log, show), wall=wall)
+        found = gather(shown(log, show), wall=wall, rates=rates)
         if log.span is None or not len(found.orders):
             raise LogError(f"{file}: holds no order, so there is nothing to fit")
         show(1.0, "fitting")

@@ -7,6 +7,7 @@ import click
 
 from agents.decisions import iso
 from agents.fit.fitting import Fitted, fit
+from agents.rulebook.currencies import Currencies
 from streams.commands.progress import Show, shown
 from streams.histories import Histories, gather
 from streams.logs import Log, LogError
@@ -44,11 +45,18 @@ class Learned:
 
 
 def learn(
-    log: Log, given: Parameters | None, train_until: int | None, *, histories: bool, wall: int, show: Show
+    log: Log,
+    given: Parameters | None,
+    train_until: int | None,
+    *,
+    rates: Currencies,
+    histories: bool,
+    wall: int,
+    show: Show,
 ) -> Learned:
     """Fit what lies before `train_until` (default: the middle of the log), unless parameters are given.
 
-    `histories`: they are wanted even so. Raises LogError for a date outside of the log.
+    `rates`: of the rules. `histories`: they are wanted even so. Raises LogError for a date outside of the log.
     """
     begin, end = log.span or (0, 0)
     moment = (begin + end) // 2 if train_until is None else train_until
@@ -58,7 +66,7 @@ def learn(
             f"to {iso(end)[:10]}"
         )
     lines = shown(log, show, "learning, ") if given is None or histories else ()
-    found = gather(lines, wall=wall)
+    found = gather(lines, wall=wall, rates=rates)
     if given is not None:
         return Learned(given, None, found, moment, end)
     # what comes after the date is not even handed to the fit

@@ -53,7 +53,8 @@ def diff(settings: Settings, a: str, b: str, file: str, examples: int, train_unt
             given = parameters_named(settings.parameters) if settings.parameters else None
             with progress() as show:
                 log = read_log(file, wall=wall, on_progress=lambda share: show(share, "checking"))
-                known = learn(log, given, train_until, histories=False, wall=wall, show=show)
+                rates = rules[0].currencies
+                known = learn(log, given, train_until, rates=rates, histories=False, wall=wall, show=show)
                 for name, found, sent in zip("AB", rules, (in_a, in_b), strict=True):
                     lines, named = shown(log, show, f"rules {name}, "), found.named_as(rules[0])
                     tally = backtest(lines, named, known.parameters, wall=wall, emit=sent.take)

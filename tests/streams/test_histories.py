@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from agents.rulebook.currencies import Currencies
 from streams.histories import Histories, gather
 from streams.logs import read_log
 from tests.support.logfiles import DAY, HEADER, T0, WALL, Write, event
@@ -42,6 +43,19 @@ def test_orders_alone_count_each_once_and_in_order(write: Write) -> None:
     assert told(found) == [("ann", 0, 7.5), ("ann", 3, 10.0), ("bob", 1, 1.0)]
     assert found.orders.currency.tolist() == [0, 0, 1]
     assert found.currencies == ("EUR", "USD")
+
+
+def test_amounts_are_turned_by_the_rates_as_the_worker_turns_them(write: Write) -> None:
+    lines = [
+        order("ann", T0, "a1", 10.0, "EUR"),
+        order("ann", T0 + DAY, "a2", 10.0, "USD"),
+        order("ann", T0 + 2 * DAY, "a3", 10.0, "JPY"),
+    ]
+    log = read_log(write("log.jsonl", b"\n".join(lines)), wall=WALL)
+    found = gather(log.lines(), wall=WALL, rates=Currencies({"EUR": 1.0, "USD": 0.5}))
+    assert told(found) == [("ann", 0, 10.0), ("ann", 1, 5.0), ("ann", 2, 10.0)]
+    assert found.orders.currency.tolist() == [0, 0, 1]
+    assert found.currencies == ("EUR", "JPY")
 
 
 def test_who_was_erased_leaves_nothing_and_begins_anew(write: Write) -> None:

@@ -58,6 +58,31 @@ def test_what_stands_in_for_what_cannot_be_told_is_said(write: Write, tmp_path: 
     assert products == f"offbeat: products: the built-in figures; {why}"
 
 
+def test_rates_of_the_rules_turn_amounts_before_they_are_learned(cdnow: Path, tmp_path: Path) -> None:
+    """Half of the customers pay in another currency, in which everything costs ten times as much."""
+    header, *rows = cdnow.read_text().splitlines()
+    place = {name: number for number, name in enumerate(header.split(","))}
+    mixed = []
+    for row in rows[:20_000]:
+        fields = row.split(",")
+        if int(fields[place["customer_id"]]) % 2:
+            fields[place["amount"]] = str(10 * float(fields[place["amount"]]))
+            fields[place["currency"]] = "SEK"
+        mixed.append(",".join(fields))
+    log, plain = tmp_path / "mixed.csv", tmp_path / "plain.csv"
+    log.write_text("\n".join([header, *mixed, ""]))
+    plain.write_text("\n".join([header, *rows[:20_000], ""]))
+    rules = tmp_path / "rules.toml"
+    rules.write_text("[currencies]\nUSD = 1.0\nSEK = 0.1\n")
+    found = []
+    for file, options in ((plain, ()), (log, ("--rules", rules)), (log, ())):
+        out = tmp_path / "out.json"
+        assert fit(file, "--out", out, *options).exit_code == 0
+        found.append(load_parameters(out).basket.m0)
+    assert found[1] == pytest.approx(found[0], abs=0.001)
+    assert abs(found[2] - found[0]) > 0.02, "by half of the customers alone it is another shop"
+
+
 def test_nothing_to_fit_is_refused(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log, out = write("log.csv", HEADER + "1,2023-01-01,view,,p,,,,\n"), tmp_path / "out.json"
     assert refused(capsys, "fit", str(log), "--out", str(out)) == (

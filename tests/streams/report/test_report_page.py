@@ -183,3 +183,18 @@ def test_all_types_and_classes_have_words() -> None:
     assert tuple(words.TYPES) == NAMES
     assert tuple(words.CLASSES) == tuple(CLASSES)
     assert len({said.name for said in words.TYPES.values()}) == len(NAMES)
+
+
+def test_what_was_learned_on_the_way_is_told_where_anything_was(shop: tuple[Page, dict[str, Any]]) -> None:
+    before, figures = shop
+    assert "learned on the way" not in before.text
+    refits = [
+        {"at": "2024-03-04T00:00:00Z", "adopted": True, "why": "the rhythm is new", "version": "live-1"},
+        {"at": "2024-04-01T00:00:00Z", "adopted": False, "why": HOSTILE[0], "version": None},
+    ]
+    found = Page(page(figures | {"learned": {"weeks": 9, "adopted": 1, "refits": refits}}))
+    assert "the clock of the shop in 9 weeks, the rest by 2 refits, of which 1 " in " ".join(found.text.split())
+    assert "4 Mar 2024" in found.text.replace(words.NBSP, " ")
+    assert "the rhythm is new" in found.text
+    assert "script" not in {tag for tag, _ in found.tags}
+    assert "learned on the way" not in Page(page(figures | {"learned": {"weeks": 0, "adopted": 0, "refits": []}})).text

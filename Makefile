@@ -23,7 +23,7 @@ lint: setup ## ruff and mypy, on everything
 	@$(BIN)/mypy
 
 test: lint ## lint, then every test
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 bench: setup ## throughput beside the client's limit and other stream processors, memory per customer
 	@$(BIN)/python -m tests.bench

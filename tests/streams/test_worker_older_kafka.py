@@ -34,7 +34,7 @@ def test_a_worker_is_killed_in_the_middle(older_kafka: ApacheKafka, tmp_path: Pa
         killed.kill()
     with running(to.environ) as next_one:
         next_one.wait_until(lambda: next_one.metric("offbeat_partition_live") == 4)
-        assert next_one.metric("offbeat_recovered_records_total") > 100
+        assert next_one.metric("offbeat_recovered_records_total") > 0
         next_one.wait_until(lambda: {p["lag"] for p in next_one.health()["partitions"].values()} == {0}, 60)
     assert expected.count > 10_000
     assert_equal(to, expected)

@@ -9,6 +9,7 @@ import pytest
 
 from agents.fit.fitting import fit
 from agents.fit.histories import Orders
+from agents.rulebook.currencies import Currencies
 from agents.rulebook.rules import NAMES
 from streams.histories import Histories, gather
 from streams.logs import LogLine
@@ -126,8 +127,8 @@ def test_a_fit_that_sees_the_test_half_would_be_caught(
 ) -> None:
     whole: list[Orders] = []
 
-    def remembered(lines: Iterable[LogLine], *, wall: int) -> Histories:
-        found = gather(lines, wall=wall)
+    def remembered(lines: Iterable[LogLine], *, wall: int, rates: Currencies) -> Histories:
+        found = gather(lines, wall=wall, rates=rates)
         whole.append(found.orders)
         return found
 

@@ -16,6 +16,8 @@ from tables.productform import IDLE
 from tables.retention import BROWSING, forget_at
 from tables.states import States
 
+TOGETHER = 1_000
+"""Customers that are replanned at once, and of others that are passed over for it."""
 _PARAMETERS = 0xFFF
 
 
@@ -100,6 +102,26 @@ class Agenda:
         states.plan = self._planned
         self.close(key, customer)
         states.plan = otherwise
+
+    def replan_others(self, until: int) -> int:
+        """Replan whose absence is due before `until` by parameters of before, each as at its own due time: how many.
+
+        To plan them one by one takes a hundred times as long. What comes out is the same: nothing else happens to a
+        customer until its timer would go off.
+        """
+        states, others, many = self._states, list[tuple[int, bytes]](), 0
+        if self._sweep is not None:
+            until = min(until, self._sweep.next_at)  # who has a turn before is planned in it
+        while many < TOGETHER and len(others) < TOGETHER and (popped := states.pop(until)) is not None:
+            due, key, customer = popped
+            if due and self.next_look(customer) <= due and self.absent_by_others(key, customer, due):
+                self.replan(key, customer, due)
+                many += 1
+            else:
+                others.append((due, key))
+        for due, key in others:
+            states.timers.add(due, key)
+        return many
 
     def same_rules(self, key: bytes) -> bool:
         """Whether a state was planned by these rules, if by other parameters."""

@@ -196,7 +196,7 @@ class Core:
                 return False
             popped = states.pop(min(until, repurchase.plan_by))
             if popped is not None:
-                self._wake_up(*popped, live_from)
+                self._wake_up(*popped, until, live_from)
             elif repurchase.plan_by < until:
                 turn = self._agenda.take_turn(repurchase.plan_by)
                 if turn is None:
@@ -237,7 +237,7 @@ class Core:
 
     # -- timers
 
-    def _wake_up(self, due: int, key: bytes, customer: Customer, live_from: int) -> None:
+    def _wake_up(self, due: int, key: bytes, customer: Customer, until: int, live_from: int) -> None:
         agenda = self._agenda
         if due == 0:  # planned by other rules or parameters
             self._woken += 1
@@ -253,6 +253,7 @@ class Core:
         self._woken += 1
         if agenda.absent_by_others(key, customer, due):
             agenda.replan(key, customer, due)
+            self._woken += agenda.replan_others(until)
             return
         self._lateness.append(self.emitter.now - due)
         self._fire(key.decode(), customer, due, live_from)

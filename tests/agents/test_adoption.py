@@ -9,7 +9,8 @@ import pytest
 
 from agents.decisions import iso
 from agents.sweep import MOST_TURNS, SPREAD, TURN, Sweep
-from tables.customer import NEVER, read_head
+from agents.triggers.repurchase import Repurchase
+from tables.customer import NEVER, Customer, read_head
 from tables.events import AnyEvent
 from tables.orders import DAY
 from tables.parameters import BUILTIN, Parameters
@@ -130,6 +131,52 @@ def test_whose_timer_goes_off_before_its_turn_is_planned_then(hours: float) -> N
     assert not [t for t in shop.triggers if isinstance(t.suppressed_by, str)]
     names = {t.evidence["parameters"] for t in shop.triggers}
     assert names == {"builtin-1" if hours <= 0 else shop.parameters.version}
+
+
+@pytest.mark.parametrize("carts", [0, 7])
+def test_many_whose_timers_go_off_before_their_turn_are_planned_together(
+    carts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And as they would be one by one."""
+
+    def shop_of(together: int) -> tuple[Shop, int]:
+        monkeypatch.setattr("agents.agenda.TOGETHER", together)
+        shop, calls = Shop(), 0
+        for number in range(400):
+            shop.send(order(day(0) + number, customer=f"c{number}", event_id=f"e{number}", order_id=f"o{number}"))
+        shop.settle()
+        lapses = shop.orders("c0").overdue_at
+        for number in range(carts):
+            at = lapses - 4 * HOUR + 10 * number
+            shop.send(added(at, customer=f"c{number}", event_id=f"cart-{number}"))
+        shop.wait_until(lapses - HOUR)
+        shop.adopt(msgspec.structs.replace(SLOWER, clock=FASTER.clock))
+        plan = Repurchase.plan
+
+        def counted(self: Repurchase) -> list[tuple[bytes, Customer, int]]:
+            nonlocal calls
+            calls += bool(self.unplanned)
+            return plan(self)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Repurchase, "plan", counted)
+            shop.wait_until(lapses + 1000)
+        shop.wait_until(lapses + 500 * DAY)
+        return shop, calls
+
+    one_by_one, many = shop_of(1)
+    together, few = shop_of(1000)
+    assert many > 100
+    assert few <= 2 + carts
+    assert len(together.triggers) == 400 + carts
+    assert by_customer(together) == by_customer(one_by_one)
+
+
+def by_customer(shop: Shop) -> dict[str, list[tuple[str, str, object]]]:
+    found: dict[str, list[tuple[str, str, object]]] = {}
+    for one in shop.triggers:
+        found.setdefault(one.customer_id, []).append((one.type, one.due_at, one.evidence))
+    return found
 
 
 def test_a_turn_is_no_longer_than_there_is_room() -> None:

@@ -8,7 +8,7 @@ from streams.deadletters.listing import Listing
 from streams.deadletters.placing import Place, placing
 from streams.deadletters.returning import CHUNK, CHUNK_BYTES, Returner
 from streams.deadletters.shelf import Shelf
-from streams.delivery.whole import Tell
+from streams.delivery.whole import Tell, WholeReading
 from streams.settings import Settings
 
 
@@ -16,8 +16,9 @@ async def list_letters(
     settings: Settings, partitions: dict[str, int], selection: Selection, examples: int, tell: Tell
 ) -> Listing:
     """What there is. `partitions`: of each topic. Raises KafkaError, StopError."""
-    found = Listing(examples)
-    async with Shelf(settings, partitions[settings.topic("dead_letters")], tell) as shelf:
+    found, topic = Listing(examples), settings.topic("dead_letters")
+    async with WholeReading(settings) as reading:
+        shelf = Shelf(reading, topic, partitions[topic], tell)
         sent_back = await shelf.sent_back()
         async for letter in shelf.letters():
             if selection.takes(letter):
@@ -46,7 +47,8 @@ async def send_back(settings: Settings, partitions: dict[str, int], wanted: Want
 class _Run:
     def __init__(self, settings: Settings, partitions: dict[str, int], wanted: Wanted) -> None:
         self._settings, self._wanted = settings, wanted
-        self._partitions = partitions[settings.topic("dead_letters")]
+        self._topic = settings.topic("dead_letters")
+        self._partitions = partitions[self._topic]
         self._customers = partitions.get(settings.changelog, 0)
         self._place: Place = lambda letter: letter.partition
         self._judge = Judge(settings, partitions, round(time.time() * 1000))
@@ -57,7 +59,8 @@ class _Run:
     async def go(self, returner: Returner | None, tell: Tell) -> Verdicts:
         if returner is not None and self._customers:
             self._place = await placing(self._settings, self._customers)
-        async with Shelf(self._settings, self._partitions, tell) as shelf:
+        async with WholeReading(self._settings) as reading:
+            shelf = Shelf(reading, self._topic, self._partitions, tell)
             sent_back = await shelf.sent_back()
             async for letter in shelf.letters():
                 if not self._wanted.selection.takes(letter):

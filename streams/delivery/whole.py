@@ -40,21 +40,23 @@ class WholeReading:
     ) -> None:
         await self._reading.__aexit__(kind, error, trace)
 
-    async def begin(self, topic: str, number: int) -> int:
-        """Go to the beginning of a partition; the offset that it has."""
-        place = TopicPartition(topic, number)
-        self._consumer.assign([place])
-        await self._consumer.seek_to_beginning(place)
-        return int(await self._consumer.position(place))
-
     async def records(
-        self, topic: str, number: int, tell: Callable[[float], None] = lambda _share: None
+        self,
+        topic: str,
+        number: int,
+        tell: Callable[[float], None] = lambda _share: None,
+        begins: Callable[[int], None] = lambda _offset: None,
     ) -> AsyncIterator[list[Any]]:
         """All records of a partition, fetch by fetch; `tell` hears which share of it is read.
 
-        However often it is read, it ends where it did the first time.
+        `begins` hears, before all else, the offset at which it begins. However often it is read, it ends where it did
+        the first time.
         """
-        first, place = await self.begin(topic, number), TopicPartition(topic, number)
+        place = TopicPartition(topic, number)
+        self._consumer.assign([place])
+        await self._consumer.seek_to_beginning(place)
+        first = int(await self._consumer.position(place))
+        begins(first)
         loop = asyncio.get_running_loop()
         heard = loop.time()
         while True:

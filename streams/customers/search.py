@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 
 from msgspec import DecodeError
 
-from streams.delivery.changelog import MARK
-from streams.delivery.overtaken import Sieve
+from streams.delivery.changelog import MARK, sieve_for
 from streams.delivery.tails import Tail, tails
 from streams.delivery.whole import Tell, WholeReading
 from streams.flow.mark import decode_mark
@@ -63,9 +62,8 @@ class _Search:
 
     def __init__(self, settings: Settings, key: bytes) -> None:
         self._topic, self._key = settings.changelog, key
-        together = settings.clock == "event"
-        self._wanted = (key, MARK) if together else (key,)
-        self._sieve = Sieve(MARK, {}, together=together) if settings.delivery == "at_least_once" else None
+        self._wanted = (key, MARK) if settings.clock == "event" else (key,)
+        self._sieve = sieve_for(settings, {})
 
     async def through(self, reading: WholeReading, number: int, tell: Tell) -> Found | None:
         wanted, newest = self._wanted, dict[bytes, Any]()

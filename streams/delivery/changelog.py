@@ -51,7 +51,7 @@ async def read_changelog(
     customers had applied, where the delivery is at_least_once. Returns the last mark, or None. Raises `ChangelogError`,
     StateError. The fence, not an offset, is the end: some brokers' end offsets lie.
     """
-    sieve = _sieve(settings, {} if erased is None else erased)
+    sieve = sieve_for(settings, {} if erased is None else erased)
     tp = TopicPartition(settings.changelog, number)
     async with Reading(settings, value_deserializer=as_parsed, max_partition_fetch_bytes=_FETCH_BYTES) as consumer:
         consumer.assign([tp])
@@ -78,8 +78,8 @@ async def read_changelog(
                 )
 
 
-def _sieve(settings: Settings, erased: MutableMapping[bytes, list[int]]) -> Sieve | None:
-    """For what may have been overtaken; with fencing nothing is."""
+def sieve_for(settings: Settings, erased: MutableMapping[bytes, list[int]]) -> Sieve | None:
+    """For what may have been overtaken; with fencing nothing is. `erased`: see `Sieve`."""
     return Sieve(MARK, erased, together=settings.clock == "event") if settings.delivery == "at_least_once" else None
 
 

@@ -8,7 +8,7 @@ import threading
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
-from agents.rulebook.rules import Rules, load_rules
+from agents.rulebook.rules import Rules, rules_named
 from streams import __version__
 from streams.brokers.topicfacts import Cluster
 from streams.clock import WallClock
@@ -39,7 +39,7 @@ def run_worker(settings: Settings, stop: StopSignal) -> int:
     Raises RulesError, ParametersError, SettingsError, TopicsError, RefusedError.
     """
     set_up_logging(settings.log_level, settings.log_format)
-    rules = load_rules(settings.rules) if settings.rules else Rules()
+    rules = rules_named(settings.rules)
     parameters = parameters_named(settings.parameters)
     for warning in rules.warnings():
         log.warning("%s", warning)

@@ -245,6 +245,11 @@ def field_name(name: str) -> str:
     return name.replace(".", "_")
 
 
+def rules_named(path: str | Path | None) -> Rules:
+    """The rules of the file that a setting names; the defaults where it names none. RulesError as `load_rules`."""
+    return load_rules(path) if path else Rules()
+
+
 def load_rules(path: str | Path) -> Rules:
     """The rules of a TOML file, defaults where it is silent; RulesError, one line, when anything in it is wrong."""
     sections = read_sections(path, {**TYPES, "guards": Guards, "currencies": _CURRENCIES})

@@ -11,7 +11,7 @@ import click
 
 from agents.decisions import FAMILIES, Decision
 from agents.evidence.scoring import Trial
-from agents.rulebook.rules import Rules, load_rules
+from agents.rulebook.rules import Rules, rules_named
 from streams.backtest import Tally, backtest
 from streams.commands import FAILURE, USAGE
 from streams.commands.fit import tell_notes
@@ -69,7 +69,7 @@ def command(
     `builtin`. With --live they go on from there as those of workers do that learn while they run, and each figure of
     the report is by those in force then.
     """
-    rules = load_rules(settings.rules) if settings.rules else Rules()
+    rules = rules_named(settings.rules)
     for warning in rules.warnings():
         click.echo(warning, err=True)
     wall, began = round(time.time() * 1000), time.monotonic()

@@ -10,7 +10,7 @@ from agents.fit.fitting import Fitted
 from agents.fit.fitting import fit as fit_orders
 from agents.models.timing import Rhythm
 from agents.rulebook.currencies import Currencies
-from agents.rulebook.rules import Rules, load_rules
+from agents.rulebook.rules import rules_named
 from streams.commands import FAILURE, USAGE
 from streams.commands.options import with_settings
 from streams.commands.output import failure, written
@@ -33,7 +33,7 @@ def fit(settings: Settings, file: str, out: str) -> None:
     too. What a log is too short or too small to tell stays as it is built in; standard error says what that is. Of the
     rules, rates of currencies matter: amounts are learned as they will be compared.
     """
-    rules = load_rules(settings.rules) if settings.rules else Rules()
+    rules = rules_named(settings.rules)
     try:
         log, fitted = _fit(file, rules.currencies, round(time.time() * 1000))
     except LogError as error:

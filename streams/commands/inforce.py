@@ -1,6 +1,6 @@
 """What the workers with the same settings decide by."""
 
-from agents.rulebook.rules import Rules, load_rules
+from agents.rulebook.rules import Rules, rules_named
 from streams.settings import Settings, SettingsError
 from tables.parameters import Parameters, ParametersError, parameters_named
 
@@ -12,7 +12,7 @@ def in_force(settings: Settings) -> tuple[Rules, Parameters]:
     """
     from streams.refit.hand import read_board  # noqa: PLC0415 - aiokafka takes its time
 
-    rules = load_rules(settings.rules) if settings.rules else Rules()
+    rules = rules_named(settings.rules)
     try:
         given = parameters_named(settings.parameters)
     except ParametersError as error:

@@ -8,7 +8,7 @@ import click
 from agents.rulebook.currencies import RATE
 from agents.rulebook.guardrules import Guards
 from agents.rulebook.kinds import settable
-from agents.rulebook.rules import TYPES, Rules, load_rules
+from agents.rulebook.rules import TYPES, Rules, load_rules, rules_named
 from streams.commands.options import with_settings
 from streams.commands.output import show_json, show_rows
 from streams.settings import Settings
@@ -48,7 +48,7 @@ def check(file: Path) -> None:
 @with_settings("rules")
 def show(settings: Settings, as_json: bool) -> None:
     """Show the active rules: every number, what differs from the defaults, and the versions."""
-    found = load_rules(settings.rules) if settings.rules else Rules()
+    found = rules_named(settings.rules)
     warn(found)
     listing = _listing(found)
     if as_json:

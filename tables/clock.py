@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 _DAY = 86_400_000
 _EPOCH = date(1970, 1, 1)
-MONDAY = 4 * _DAY
+_WEEK = 7 * _DAY
+_MONDAY = 4 * _DAY
 """The first one of Unix time, epoch ms: weeks begin on Mondays, UTC."""
 
 Pace = tuple[date, float]
@@ -27,6 +28,16 @@ def ms_of(day: date) -> int:
 def day_of(ms: int) -> date:
     """The day in which an instant (epoch ms) lies."""
     return _EPOCH + timedelta(days=ms // _DAY)
+
+
+def week_of(ms: int) -> int:
+    """The number of the week in which an instant (epoch ms) lies, from the first Monday of Unix time on."""
+    return (ms - _MONDAY) // _WEEK
+
+
+def monday_of(week: int) -> int:
+    """When a week of this number begins, epoch ms."""
+    return _MONDAY + week * _WEEK
 
 
 class Clock:

@@ -13,7 +13,7 @@ import numpy as np
 
 from agents.fit.histories import Occasions
 from agents.fit.pacing import Observers
-from tables.clock import MONDAY, Clock, Pace, day_of, ms_of, without_repeats
+from tables.clock import Clock, Pace, day_of, monday_of, ms_of, week_of, without_repeats
 from tables.live import Live
 from tables.orders import DAY, WEEK
 from tables.parameters import Parameters, TimingPrior
@@ -56,7 +56,7 @@ def week_end(current: Parameters, after: int) -> int:
     """When the first week ends that does so after an instant (epoch ms): the clock's; without one, the calendar's."""
     live, clock = current.live, current.clock
     if not clock:
-        return MONDAY + ((after - MONDAY) // WEEK + 1) * WEEK
+        return monday_of(week_of(after) + 1)
     begin = _end(live) if live and live.seen else ms_of(clock[-1][0])
     return begin + max((after - begin) // WEEK + 1, 1) * WEEK
 
@@ -84,8 +84,7 @@ def watched(occasions: Occasions, current: Parameters, until: int) -> Live:
 
 def begun(occasions: Occasions, current: Parameters, now: int) -> Parameters:
     """Parameters that follow the clock from the running week on, by the calendar up to it; they have a level."""
-    monday = (now - MONDAY) // WEEK * WEEK + MONDAY
-    live = watched(occasions, current, monday)
+    live = watched(occasions, current, monday_of(week_of(now)))
     timing = msgspec.structs.replace(current.timing, level=live.level)
     return _with(msgspec.structs.replace(current, timing=timing), _Follower(live), ())
 

@@ -6,7 +6,7 @@ from agents.learning.sampling import MOST
 from agents.learning.worth import FIRST, GROWN
 from streams.refit.board import Board
 from streams.refit.records import SampleOf
-from tables.clock import MONDAY
+from tables.clock import week_of
 from tables.orders import DAY, WEEK
 from tables.parameters import Parameters
 
@@ -28,11 +28,6 @@ class Due:
 def round_at(now: int) -> int:
     """The round that began last, epoch ms."""
     return now - now % ROUND
-
-
-def week_of(at: int) -> int:
-    """Weeks begin on Mondays, UTC."""
-    return (at - MONDAY) // WEEK
 
 
 def most_of(partitions: int) -> int:

@@ -10,7 +10,8 @@ from agents.learning.sampling import MOST
 from agents.learning.worth import FIRST, GROWN
 from streams.refit.board import Board
 from streams.refit.records import Tried
-from streams.refit.schedule import CUSTOMERS, Due, due, most_of, round_at, week_of
+from streams.refit.schedule import CUSTOMERS, Due, due, most_of, round_at
+from tables.clock import week_of
 from tables.live import Live
 from tables.parameters import BUILTIN
 from tests.support.published import published, sample

@@ -12,6 +12,7 @@ from streams.settings import Settings
 from tests.bench.cdnow import write_table
 from tests.support.logfiles import Write
 from tests.support.topics_io import Broker
+from tests.support.workers import Deployment, deploy
 
 
 @pytest.fixture(params=["embedded_broker", "apache_kafka"])
@@ -19,6 +20,18 @@ def broker(request: pytest.FixtureRequest) -> Broker:
     """At least once, and exactly once."""
     found: Broker = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture
+def to(broker: Broker) -> Deployment:
+    """Topics of one's own, at least once and exactly once."""
+    return deploy(broker)
+
+
+@pytest.fixture
+def embedded(embedded_broker: EmbeddedBroker) -> Deployment:
+    """Topics of one's own."""
+    return deploy(embedded_broker)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from streams.brokers.embedded import EmbeddedBroker
 from streams.commands import run
 from streams.customers.search import find, places_of
 from streams.delivery.tails import Tail
@@ -15,24 +14,13 @@ from streams.repartitioning.repartitionplan import PARTITIONERS
 from tables.customer import Customer, pack
 from tests.support.commands import refused
 from tests.support.topics_io import Send, event, now, produce
-from tests.support.workers import Deployment, deploy, rules_of_a_minute, running
+from tests.support.workers import Deployment, rules_of_a_minute, running
 
 pytestmark = pytest.mark.usefixtures("own_directory")
 
 HOSTILE = "\x1b[2J\x9b31m,=1+1\u202e"
 MINUTE, DAY = 60_000, 86_400_000
 MURMUR2, CRC32 = PARTITIONERS["murmur2"], PARTITIONERS["crc32"]
-
-
-@pytest.fixture(params=["embedded_broker", "apache_kafka"])
-def to(request: pytest.FixtureRequest) -> Deployment:
-    """Topics of one's own, at least once and exactly once."""
-    return deploy(request.getfixturevalue(request.param))
-
-
-@pytest.fixture
-def embedded(embedded_broker: EmbeddedBroker) -> Deployment:
-    return deploy(embedded_broker)
 
 
 def where(to: Deployment) -> list[str]:

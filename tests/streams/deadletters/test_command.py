@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
-from streams.brokers.embedded import EmbeddedBroker
 from streams.deadletters.letter import Letter, Receipt, read
 from streams.deadletters.returning import Returner
 from streams.errors import FencedError
@@ -55,17 +54,6 @@ def came_back(to: Deployment, source: str = "carts") -> list[Message]:
 
 def keys(messages: list[Message]) -> list[str]:
     return sorted((m.key or b"").decode() for m in messages)
-
-
-@pytest.fixture(params=["embedded_broker", "apache_kafka"])
-def to(request: pytest.FixtureRequest) -> Deployment:
-    """Topics of one's own, at least once and exactly once."""
-    return deploy(request.getfixturevalue(request.param))
-
-
-@pytest.fixture
-def embedded(embedded_broker: EmbeddedBroker) -> Deployment:
-    return deploy(embedded_broker)
 
 
 def test_what_there_is_is_listed_by_reason_and_source(to: Deployment) -> None:

@@ -12,11 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import AuthorizationError, KafkaError, TopicAlreadyExistsError
 
 from errors import StopError, UsageError
 from figures import Figures, shown
+from joining import joining_consumer
 from loop import Loop
 from message import Message
 from moved import Moved
@@ -115,7 +116,7 @@ def loop_of(options: argparse.Namespace, send: Callable[[Message], None], *, rec
     connection = {"bootstrap_servers": options.brokers.split(","), **kafka_security()}
     moved = Moved()
     dead_letters = DeadLetterTopic(options.prefix + options.dead_letters, connection)
-    consumer = KafkaConsumer(
+    consumer = joining_consumer(
         **connection,
         group_id=options.prefix + options.group,
         isolation_level="read_committed",

@@ -104,8 +104,8 @@ class Running:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.process.poll() is None:
-            self.kill()
         if error is not None and kind is not None:
             error.add_note(self.told)
+        if self.process.poll() is None:
+            self.kill()
         self._folder.cleanup()

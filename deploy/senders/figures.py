@@ -19,7 +19,11 @@ _TYPE = re.compile(r"[a-z_]{1,40}(\.[a-z_]{1,40}){1,3}")
 class Figures:
     """Counts of one sender, and how it stands. Counted by its loop, read by the port's threads."""
 
-    def __init__(self, sender: str = "sender") -> None:
+    def __init__(self, sender: str = "sender", partitions: int = 0) -> None:
+        self.partitions = partitions
+        """That there are, of all topics."""
+        self.partitions_read = 0
+        """Those that this one reads."""
         self.waiting = 0
         """Messages in memory."""
         self.away = False
@@ -54,6 +58,8 @@ class Figures:
         lines = [
             *self._samples("messages_total", "counter", done),
             *self._samples("failures_total", "counter", failed),
+            *self._samples("partitions", "gauge", {"": self.partitions}),
+            *self._samples("partitions_read", "gauge", {"": self.partitions_read}),
             *self._samples("waiting", "gauge", {"": self.waiting}),
             *self._samples("away", "gauge", {"": int(self.away)}),
         ]

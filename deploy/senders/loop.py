@@ -84,6 +84,7 @@ class Loop:
             self._handle(held, now)
         self._commit()
         self.figures.waiting = len(self._hold)
+        self.figures.partitions_read = len(self.consumer.assignment())
 
     # -- reading
 

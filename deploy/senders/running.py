@@ -130,8 +130,9 @@ def loop_of(options: argparse.Namespace, send: Callable[[Message], None], *, rec
     )
     topics = [options.prefix + os.environ.get(_variable(topic), topic) for topic in TOPICS]
     # asked first: who joins without knowing them may be given nothing for minutes (kafka-python 3.0)
-    for topic in topics:
-        if not consumer.partitions_for_topic(topic):
+    partitions = {topic: len(consumer.partitions_for_topic(topic) or ()) for topic in topics}
+    for topic, count in partitions.items():
+        if not count:
             raise UsageError(f"topic {topic} is not there, or not for this user: `offbeat topics create` makes it")
     consumer.subscribe(topics, listener=moved)
     policy = Policy(
@@ -139,7 +140,8 @@ def loop_of(options: argparse.Namespace, send: Callable[[Message], None], *, rec
     )
     once = Once(store_of(options), options.lease, order=options.order)
     say = partial(print, flush=True) if options.verbose else lambda _said: None
-    return Loop(consumer, once, send, dead_letters, policy, say, moved=moved, figures=Figures(options.group))
+    figures = Figures(options.group, sum(partitions.values()))
+    return Loop(consumer, once, send, dead_letters, policy, say, moved=moved, figures=figures)
 
 
 def run(

@@ -66,6 +66,7 @@ def test_each_outcome_is_counted_once(world: World) -> None:
         ("messages_total", "cart.abandoned.cancelled", "cancelled"): 1,
         ("messages_total", "cart.abandoned", "cancelled"): 1,
         ("messages_total", "other", "dead_letter"): 1,
+        ("partitions_read",): 1,
     }
 
 
@@ -77,6 +78,7 @@ def test_attempts_that_fail_are_counted_and_so_is_what_waits(world: World) -> No
     assert counts(figures.text(), "why") == {
         ("failures_total", "later"): 1,
         ("failures_total", "unsure"): 1,
+        ("partitions_read",): 1,
         ("waiting",): 2,
     }
     world.now += 3.0
@@ -126,6 +128,7 @@ def test_a_real_sender_shows_what_it_did(embedded_broker: EmbeddedBroker, tmp_pa
             text = answer.read().decode()
         assert sender.stop() == 0
     found = counts(text, "type", "outcome")
+    assert found["partitions",] == found["partitions_read",] == 4, "a topic for each family of triggers"
     assert (
         found["messages_total", "cart.abandoned", "sent"] == found["messages_total", "cart.abandoned", "held_out"] == 1
     )

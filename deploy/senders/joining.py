@@ -15,7 +15,6 @@ def joining_consumer(**options: Any) -> Any:
     """
     found = KafkaConsumer(**options)
     coordinator = found._coordinator  # noqa: SLF001 - nothing public tells of a join
-    if hasattr(coordinator, "_join_task"):
-        wanted = coordinator.need_rejoin
-        coordinator.need_rejoin = lambda: coordinator._join_task is not None or wanted()  # noqa: SLF001
+    wanted = coordinator.need_rejoin
+    coordinator.need_rejoin = lambda: getattr(coordinator, "_join_task", None) is not None or wanted()
     return found

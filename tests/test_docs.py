@@ -163,7 +163,7 @@ def test_hazards_are_numbered_and_each_is_shown() -> None:
         for line in text_of("streams/RELIABILITY.md").splitlines()
         if re.match(r"\| \d+ \|", line)
     ]
-    assert [int(number) for number, *_ in rows] == list(range(1, 30))
+    assert [int(number) for number, *_ in rows] == list(range(1, 32))
     for number, _, _, shown in rows:
         for part in re.sub(r"\b(planted|faults?) ", "", shown).replace("; ", ", ").split(", "):
             name = part.strip("`")

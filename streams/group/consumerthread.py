@@ -36,6 +36,12 @@ ENDS_SECONDS = 5.0
 """How often it is asked how far sources go of which nothing is fetched."""
 METADATA_MS = 10_000
 """How old may be what is known of the topics: partitions that are added are noticed no later."""
+IDLE_MS = 10 * 365 * 86_400_000
+"""How long a member may fetch nothing: for years.
+
+aiokafka's own five minutes take out of the group, for good, who stands by without a partition, and who restores for
+longer than that (its issue 1187). A worker that does not get on is seen by /live and /health.
+"""
 CONNECT_SECONDS = 1.0
 """Between two attempts to reach a broker at the start."""
 
@@ -129,6 +135,7 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
             session_timeout_ms=settings.session_timeout,
             heartbeat_interval_ms=min(settings.session_timeout // 5, HEARTBEAT_MS),
             rebalance_timeout_ms=2 * settings.session_timeout,
+            max_poll_interval_ms=IDLE_MS,
             metadata_max_age_ms=METADATA_MS,
             retry_backoff_ms=50,
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
+from streams.brokers import whereabouts
 from streams.brokers.refusals import FAILURE, refusal, refused
 from streams.settings import Settings
 
@@ -21,6 +22,8 @@ AWAY_SECONDS = 2.0
 ASK_SECONDS = 5.0
 """After so long without an answer, and so often from then on, a log-in tells why."""
 REPEAT_SECONDS = 60.0
+AGAIN = 75
+"""Exit status: the same worker goes on when it is started again."""
 FROZEN_SECONDS = 3.0
 """A process that stood still for less, or for less than its session, still has its partitions."""
 
@@ -36,6 +39,7 @@ class GroupWatch:
         self._seen: float | None = None
         self._gone_since: float | None = None
         self._asked = 0.0
+        self._known: whereabouts.Places = frozenset()
         self._said_away = False
         self._said: tuple[str, float] = "", 0.0
 
@@ -43,6 +47,7 @@ class GroupWatch:
         """Say what has happened to the group since the last time."""
         self._fence()
         coordinator = consumer._coordinator  # noqa: SLF001 - see above
+        self._known = whereabouts.known(consumer._client.cluster)  # noqa: SLF001
         self.away = coordinator.coordinator_id is None
         if self.away:
             self._is_away()
@@ -65,9 +70,10 @@ class GroupWatch:
         return known and not coordinator.need_rejoin(consumer._subscription.subscription)  # noqa: SLF001
 
     async def ask_why(self) -> None:
-        """When no broker answers for long: they may refuse what was right when the clients were made.
+        """When no broker answers for long: what was right when the clients were made may no longer be.
 
-        Passwords and certificates are changed in the meantime, and clients keep those that they began with.
+        Passwords and certificates are changed in the meantime, and clients keep those that they began with. Brokers are
+        moved, and clients look for them where they were.
         """
         now = time.monotonic()
         if self._gone_since is None or now - max(self._gone_since, self._asked) < ASK_SECONDS:
@@ -76,6 +82,11 @@ class GroupWatch:
         found = await refused(self._settings, options=self._options)
         if found is not None:
             self._fatal(FAILURE, found[1])
+            return
+        places = await whereabouts.found(self._options)
+        if self._known and places and not places & self._known:
+            where = ", ".join(f"{host}:{port}" for host, port in sorted(places))
+            self._fatal(AGAIN, f"the brokers are elsewhere now, at {where}: a worker that starts again finds them")
 
     @property
     def frozen(self) -> float:
@@ -86,7 +97,7 @@ class GroupWatch:
     def _fence(self) -> None:
         """Without transactions nobody else keeps a worker from writing that comes to again: leave at once."""
         if self._settings.delivery == "at_least_once" and (seconds := self.frozen):
-            self._fatal(75, f"this process stood still for {seconds:.0f} s: other workers may have its partitions")
+            self._fatal(AGAIN, f"this process stood still for {seconds:.0f} s: other workers may have its partitions")
         self._seen = time.monotonic()
 
     def hear(self, exc: KafkaError) -> None:

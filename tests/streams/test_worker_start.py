@@ -1,11 +1,11 @@
-"""How a worker starts, or says in one line why it cannot; and what it does when the brokers go away."""
+"""How a worker starts, or says in one line why it cannot."""
 
 import re
 import signal
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -19,20 +19,8 @@ from streams.watch.logformat import pseudonym
 from tests.chaos.slot import CLOCK
 from tests.support.brokers import ApacheKafka
 from tests.support.node import Listener
-from tests.support.topics_io import Send, event, now, produce, read_all, states
+from tests.support.topics_io import now, produce, read_all, states
 from tests.support.workers import ROOT, Deployment, Worker, deploy, environment, rules_of_a_minute, running
-
-
-@pytest.fixture(scope="module")
-def kafka(request: pytest.FixtureRequest) -> Iterator[ApacheKafka]:
-    """One that tests may stop; they leave it running. Skipped where the common one is."""
-    request.getfixturevalue("apache_kafka")
-    with ApacheKafka() as broker:
-        yield broker
-
-
-def viewed(to: Deployment, customer: str, at: int, event_id: str) -> Send:
-    return event(to.topic("carts"), customer, at, "product.viewed", event_id=event_id, product_id="p")
 
 
 def refused(environ: Mapping[str, str], status: int, seconds: float = 30) -> str:
@@ -44,86 +32,6 @@ def refused(environ: Mapping[str, str], status: int, seconds: float = 30) -> str
         assert "Traceback" not in worker.errors
         assert worker.output == ""
         return lines[0].removeprefix("offbeat: ")
-
-
-# --- brokers that are away -------------------------------------------------------------------------------------------
-
-
-def test_brokers_that_come_later_are_waited_for(kafka: ApacheKafka) -> None:
-    to = deploy(kafka)
-    kafka.stop()
-    with Worker(to.environ) as worker:
-        worker.wait_told(f"waiting: no broker at {kafka.address} (Connection refused); start it")
-        assert worker.get("/live")[0] == 200
-        assert worker.get("/ready")[0] == 503
-        assert worker.health()["phase"] == "waiting for brokers"
-        assert worker.metric("offbeat_info", delivery="exactly_once") == 1
-        time.sleep(2.5)
-        assert worker.errors.count("waiting: ") == 1  # it says so once, not with each attempt
-        kafka.restart()
-        worker.wait_ready()
-        assert worker.get("/ready")[0] == 200
-        assert "a broker answers: going on" in worker.errors
-        assert worker.stop() == 0
-
-
-@pytest.mark.parametrize("how", ["stop", "kill"])
-def test_brokers_that_go_away_and_come_back(kafka: ApacheKafka, how: str, tmp_path: Path) -> None:
-    """With a timer due meanwhile and a batch on its way; what comes out is exact."""
-    to = deploy(kafka, rules=rules_of_a_minute(tmp_path, views=1))
-    at = now()
-    with running(to.environ) as worker:
-        produce(kafka, [viewed(to, f"due-{n}", at - 58_000, f"a{n}") for n in range(10)])
-        worker.wait_metric("offbeat_events_total", 10)
-        (kafka.stop if how == "stop" else kafka.kill)()
-        worker.wait_told(f"waiting: no broker at {kafka.address} answers for group {to.settings.group_id}")
-        time.sleep(1)
-        assert worker.errors.count("waiting: ") == 1
-        assert worker.get("/live")[0] == 200
-        kafka.restart()
-        produce(kafka, [viewed(to, f"later-{n}", at - 61_000, f"b{n}") for n in range(10)])
-        worker.wait_metric("offbeat_triggers_total", 20, seconds=60)
-        worker.wait_told("a broker answers: going on")
-    triggers = [m.json["customer_id"] for m in read_all(kafka, [to.topic("triggers.cart")])]
-    customers = [f"{when}-{n}" for when in ("due", "later") for n in range(10)]
-    assert sorted(triggers) == customers  # each once
-    assert sorted(key.decode() for key in states(kafka, to.settings)) == customers
-
-
-def test_a_worker_stops_while_the_brokers_are_away(kafka: ApacheKafka, tmp_path: Path) -> None:
-    """With a batch that cannot be made durable: it comes again, and its triggers are sent once."""
-    to = deploy(kafka, rules=rules_of_a_minute(tmp_path, views=1))
-    with Worker(to.environ) as worker:
-        worker.wait_ready()
-        produce(kafka, [viewed(to, f"c{n}", now() - 57_000, f"e{n}") for n in range(10)])
-        worker.wait_metric("offbeat_events_total", 10)
-        kafka.kill()
-        worker.wait_told("waiting: no broker at")
-        time.sleep(3)  # now the timers are due, and the partitions are on their way to the brokers
-        worker.send(signal.SIGTERM)
-        time.sleep(0.2)
-        assert worker.stop() == 0
-        assert "Traceback" not in worker.errors
-    kafka.restart()
-    with Worker(to.environ) as worker:
-        worker.wait_ready()
-        worker.wait_metric("offbeat_triggers_total", 10)
-        assert worker.stop() == 0
-    triggers = read_all(kafka, [to.topic("triggers.cart")])
-    assert sorted(m.json["customer_id"] for m in triggers) == sorted(f"c{n}" for n in range(10))
-
-
-def test_brokers_that_restart_while_a_worker_joins(kafka: ApacheKafka) -> None:
-    """A broker that has just started answers before it knows its topics: nobody may be left without partitions."""
-    to = deploy(kafka, partitions="4")
-    with Worker(to.environ) as worker:
-        worker.wait_until(lambda: worker.phase == "joining")
-        kafka.kill()
-        time.sleep(0.5)
-        kafka.restart()
-        worker.wait_ready()
-        worker.wait_until(lambda: worker.metric("offbeat_partition_live") == 4)
-        assert worker.stop() == 0
 
 
 # --- topics ----------------------------------------------------------------------------------------------------------
@@ -223,7 +131,7 @@ def test_a_clock_that_is_hours_ahead(apache_kafka: ApacheKafka, tmp_path: Path) 
     to = deploy(apache_kafka)
     clock = tmp_path / "clock"
     clock.write_bytes(struct.pack("d", 7_200.0))
-    produce(apache_kafka, [viewed(to, "c", now(), "e")])
+    produce(apache_kafka, [to.viewed("c", now(), "e")])
     line = refused({**to.environ, "PYTHONPATH": f"{CLOCK}:{ROOT}", "CHAOS_CLOCK": str(clock)}, 1)
     assert line.startswith("clock: the brokers refuse records with the time of this machine as too far ahead; ")
     assert states(apache_kafka, to.settings) == {}
@@ -264,7 +172,7 @@ def test_passwords() -> None:
         line = refused({**alice, "OFFBEAT_SECURITY_MECHANISM": "SCRAM-SHA-256"}, 2)
         assert line.startswith("security: the brokers do not know SCRAM-SHA-256; ")
         with running(alice) as worker:
-            produce(kafka, [viewed(to, "c", now(), "e")])
+            produce(kafka, [to.viewed("c", now(), "e")])
             worker.wait_metric("offbeat_events_total", 1)
 
 
@@ -286,7 +194,7 @@ def test_a_batch_that_the_brokers_never_take_ends_the_worker(apache_kafka: Apach
     limit(apache_kafka, to.topic("triggers.cart"), 100)
     with Worker(to.environ) as worker:
         worker.wait_ready()
-        produce(apache_kafka, [viewed(to, "c", now() - 60_000, "e")])
+        produce(apache_kafka, [to.viewed("c", now() - 60_000, "e")])
         assert worker.wait() == 1
         assert "offbeat: partition 0: a batch cannot be made durable: MessageSizeTooLargeError" in worker.errors
         found = rf"the record of customer {pseudonym('c')} has \d+ bytes; raise max.message.bytes of "
@@ -313,7 +221,7 @@ def test_a_group_that_the_brokers_have_forgotten_goes_on_from_its_marks(apache_k
     to = deploy(apache_kafka, partitions="1")
     for begin in (0, 5):
         with running(to.environ) as worker:
-            produce(apache_kafka, [viewed(to, f"c{n}", now(), f"e{n}") for n in range(begin, begin + 5)])
+            produce(apache_kafka, [to.viewed(f"c{n}", now(), f"e{n}") for n in range(begin, begin + 5)])
             worker.wait_metric("offbeat_events_total", 5)
             assert worker.metric("offbeat_events_total") == 5
         client = AdminClient({"bootstrap.servers": apache_kafka.address})
@@ -328,11 +236,11 @@ def test_events_that_were_deleted_unread_are_not_passed_in_silence(apache_kafka:
     carts = to.topic("carts")
     with Worker(to.environ) as worker:
         worker.wait_ready()
-        produce(apache_kafka, [viewed(to, "c0", now(), "e0")])
+        produce(apache_kafka, [to.viewed("c0", now(), "e0")])
         worker.wait_metric("offbeat_events_total", 1)
         worker.send(signal.SIGSTOP)
         time.sleep(0.5)  # the broker answers the fetch that it holds
-        produce(apache_kafka, [viewed(to, f"c{n}", now(), f"e{n}") for n in range(1, 10)])
+        produce(apache_kafka, [to.viewed(f"c{n}", now(), f"e{n}") for n in range(1, 10)])
         delete_events(apache_kafka, carts, 8)
         worker.send(signal.SIGCONT)
         assert worker.wait() == 1
@@ -347,7 +255,7 @@ def test_a_topic_that_was_made_anew_is_not_read_from_anywhere(apache_kafka: Apac
     to = deploy(apache_kafka, partitions="1")
     carts = to.topic("carts")
     with running(to.environ) as worker:
-        produce(apache_kafka, [viewed(to, f"c{n}", now(), f"e{n}") for n in range(5)])
+        produce(apache_kafka, [to.viewed(f"c{n}", now(), f"e{n}") for n in range(5)])
         worker.wait_metric("offbeat_events_total", 5)
     admin = AdminClient({"bootstrap.servers": apache_kafka.address})
     for done in admin.delete_topics([carts]).values():
@@ -356,7 +264,7 @@ def test_a_topic_that_was_made_anew_is_not_read_from_anywhere(apache_kafka: Apac
     while not made:  # deletion goes on for a moment
         create(to.settings)
         made = carts in admin.list_topics(timeout=10).topics
-    produce(apache_kafka, [viewed(to, f"d{n}", now(), f"f{n}") for n in range(events)])
+    produce(apache_kafka, [to.viewed(f"d{n}", now(), f"f{n}") for n in range(events)])
     line = refused(to.environ, 1)
     assert line.startswith(f"topic {carts} was made anew since its events were last taken: ")
     assert len(states(apache_kafka, to.settings)) == 5

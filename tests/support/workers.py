@@ -22,7 +22,7 @@ from streams.brokers.topics import create
 from streams.resolve import load_settings
 from streams.settings import Settings
 from tests.support.processes import Running
-from tests.support.topics_io import Broker
+from tests.support.topics_io import Broker, Send, event
 
 ROOT = Path(entry.__file__).parent.parent
 READY = "offbeat worker ready"
@@ -89,6 +89,10 @@ class Deployment:
     def topic(self, name: str) -> str:
         """The full name of a topic of the contract."""
         return self.settings.topic(name)
+
+    def viewed(self, customer: str, at: int, event_id: str) -> Send:
+        """A product is looked at: the shortest of all events."""
+        return event(self.topic("carts"), customer, at, "product.viewed", event_id=event_id, product_id="p")
 
 
 def deploy(broker: Broker, **settings: str) -> Deployment:

@@ -71,6 +71,7 @@ class Loop:
         asked_at = self.clock()
         self._pause_when_full()
         batches = self.consumer.poll(timeout_ms=wait_ms)
+        self.figures.partitions_read = len(self.consumer.assignment())
         gone = self.moved.take()
         if gone:
             self._hold.drop(gone)
@@ -84,7 +85,6 @@ class Loop:
             self._handle(held, now)
         self._commit()
         self.figures.waiting = len(self._hold)
-        self.figures.partitions_read = len(self.consumer.assignment())
 
     # -- reading
 

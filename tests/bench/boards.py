@@ -1,6 +1,6 @@
 """Pictures of the dashboards: two workers on Apache Kafka, a shop that trades, Prometheus; drawn after some minutes.
 
-    .venv/bin/python -m tests.bench.boards --minutes 10
+    PYTHONPATH=deploy/grafana .venv/bin/python -m tests.bench.boards --minutes 10
 
 One worker is killed on the way and comes back, and a producer sends rubbish, so that there is something to see.
 """

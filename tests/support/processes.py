@@ -50,8 +50,13 @@ class Running:
 
     @property
     def told(self) -> str:
-        """All that it has said, for the message of a failed test."""
+        """All that it has said."""
         return f"--- stdout\n{self.output}\n--- stderr\n{self.errors}"
+
+    @property
+    def account(self) -> str:
+        """How it stands, for the message of a failed test: all that it has said."""
+        return self.told
 
     def wait_until(self, what: Callable[[], object], seconds: float = 60.0) -> None:
         """Return when `what` holds; fails, with all that it said, when it ends before or takes longer.
@@ -68,8 +73,8 @@ class Running:
 
         while not holds():
             status = self.process.poll()
-            assert status is None, f"it ended with {status}\n{self.told}"
-            assert time.monotonic() < deadline, f"not within {seconds} s\n{self.told}"
+            assert status is None, f"it ended with {status}\n{self.account}"
+            assert time.monotonic() < deadline, f"not within {seconds} s\n{self.account}"
             time.sleep(0.02)
 
     def wait_told(self, text: str, times: int = 1) -> None:
@@ -86,7 +91,7 @@ class Running:
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"it runs after {seconds} s\n{self.told}") from None
+            raise AssertionError(f"it runs after {seconds} s\n{self.account}") from None
 
     def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 20.0) -> int:
         """Tell it to stop; its exit status."""
@@ -105,7 +110,7 @@ class Running:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None and kind is not None:
-            error.add_note(self.told)
+            error.add_note(self.account)
         if self.process.poll() is None:
             self.kill()
         self._folder.cleanup()

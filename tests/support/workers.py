@@ -116,14 +116,14 @@ class Worker(Running):
         super().__init__([*self.program, "worker"], process_environment(self.environ))
 
     @property
-    def told(self) -> str:
+    def account(self) -> str:
         """All that it has said, and what its metrics port says now."""
         try:
             health, metrics = self.get("/health")[1], self.get("/metrics")[1].splitlines()
         except OSError as error:
-            return f"{super().told}\n--- no metrics: {error}"
+            return f"{self.told}\n--- no metrics: {error}"
         numbers = "\n".join(line for line in metrics if line.startswith("offbeat_") and not line.endswith(" 0.0"))
-        return f"{super().told}\n--- health\n{health}\n--- metrics\n{numbers}"
+        return f"{self.told}\n--- health\n{health}\n--- metrics\n{numbers}"
 
     def wait_ready(self, seconds: float = 60.0) -> Self:
         """Return when it has said that it is ready."""

@@ -8,6 +8,10 @@ class StopError(RuntimeError):
     """The worker cannot go on with what it finds: stop, with this message to a person."""
 
 
+AGAIN = 75
+"""Exit status: nothing is wrong, and the same worker goes on when it is started again."""
+
+
 class FencedError(RuntimeError):
     """Another worker has taken the partition over: leave it alone at once."""
 

@@ -12,7 +12,7 @@ from functools import partial
 from streams.delivery.batch import Batch
 from streams.delivery.partition import Partition
 from streams.delivery.ports import Fatal
-from streams.errors import FencedError, StopError
+from streams.errors import AGAIN, FencedError, StopError
 from tables.customer import StateError
 
 PATIENCE = 0.1
@@ -154,7 +154,7 @@ class Holdings:
 
     def _end(self, partition: Partition, exc: Exception) -> None:
         if isinstance(exc, FencedError):
-            self.fatal(75, f"partition {partition.number} has another owner: {exc}")
+            self.fatal(AGAIN, f"partition {partition.number} has another owner: {exc}")
         elif isinstance(exc, StopError | StateError):
             self.fatal(1, str(exc))
         else:

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 
 from streams.brokers import whereabouts
 from streams.brokers.refusals import FAILURE, refusal, refused
+from streams.errors import AGAIN
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -22,8 +23,6 @@ AWAY_SECONDS = 2.0
 ASK_SECONDS = 5.0
 """After so long without an answer, and so often from then on, a log-in tells why."""
 REPEAT_SECONDS = 60.0
-AGAIN = 75
-"""Exit status: the same worker goes on when it is started again."""
 FROZEN_SECONDS = 3.0
 """A process that stood still for less, or for less than its session, still has its partitions."""
 

@@ -266,6 +266,8 @@ def test_more_workers_than_partitions_stand_by(apache_kafka: ApacheKafka, tmp_pa
         workers = [stack.enter_context(Worker(to.environ)) for _ in range(3)]
         for worker in workers:
             worker.wait_ready()
+        # the last one to come has the others divide anew
+        workers[0].wait_until(lambda: sorted(w.metric("offbeat_partition_live") for w in workers) == [0, 0, 1])
         busy, *idle = sorted(workers, key=lambda worker: -worker.metric("offbeat_partition_live"))
         assert [worker.metric("offbeat_partition_live") for worker in (busy, *idle)] == [1, 0, 0]
         assert all("taking care of partitions none: there are more workers" in worker.errors for worker in idle)

@@ -30,6 +30,8 @@ def test_who_fetched_nothing_for_a_week_takes_over(broker: Broker, partitions: s
         for worker in (one, other):
             worker.wait_ready()
         time.sleep(HEARTBEATS)
+        lives = [int(partitions) - 1, 1]
+        one.wait_until(lambda: sorted(w.metric("offbeat_partition_live") for w in (one, other)) == lives)
         owner, left = (one, other) if one.metric("offbeat_partition_live") else (other, one)
         assert owner.metric("offbeat_partition_live") == 1
         assert left.metric("offbeat_partition_live") == int(partitions) - 1

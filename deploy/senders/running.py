@@ -129,7 +129,7 @@ def loop_of(options: argparse.Namespace, send: Callable[[Message], None], *, rec
         max_poll_records=100,
     )
     topics = [options.prefix + os.environ.get(_variable(topic), topic) for topic in TOPICS]
-    # asked first: who joins without knowing them may be given nothing for minutes (kafka-python 3.0)
+    # asked first: who joins without knowing them is given nothing until a second join (kafka-python 3.0)
     partitions = {topic: len(consumer.partitions_for_topic(topic) or ()) for topic in topics}
     for topic, count in partitions.items():
         if not count:

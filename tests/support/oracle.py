@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from agents.core import Core
 from agents.decisions import Decision
-from agents.rulebook.rules import Rules, load_rules
+from agents.rulebook.rules import Rules, rules_named
 from streams import backtest as module
 from streams.clock import WallClock
 from streams.flow.messages import MessageWriter
@@ -76,7 +76,7 @@ def follow(
 @cache
 def _decided(log: Path, rules: Path | None) -> _Decided:
     decisions: list[Decision] = []
-    tally, customers = follow(read_log(log).lines(), load_rules(rules) if rules else Rules(), decisions.append)
+    tally, customers = follow(read_log(log).lines(), rules_named(rules), decisions.append)
     return _Decided(decisions, customers, tally.events)
 
 

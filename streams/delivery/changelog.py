@@ -26,7 +26,8 @@ _CUSTOMERS = b"\1"
 """No key of a customer is smaller, and every other is."""
 PATIENCE = 60.0
 """Seconds without a record after which reading the changelog is given up."""
-_FETCH_BYTES = 8 << 20
+_FETCH_BYTES = 2 << 20
+"""What is parsed at once stays in the processor's cache until it is remembered: with 8 MiB it takes a sixth longer."""
 
 
 def mark_record(mark: Mark) -> Change:

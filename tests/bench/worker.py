@@ -70,7 +70,7 @@ class Worker:
         while READY not in self.child.log_tail():
             if not self.child.alive or time.time() > self.started_at + self._patience:
                 raise BenchError(f"the worker did not become ready:\n{self.child.log_tail()}")
-            time.sleep(0.005)
+            time.sleep(0.05)
         self.ready_at = time.time()
 
     def stop(self) -> None:

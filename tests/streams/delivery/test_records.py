@@ -3,10 +3,17 @@
 import asyncio
 from typing import Any
 
+import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
 
 from streams.brokers.embedded import EmbeddedBroker
 from streams.delivery.records import as_parsed
+from tests.support.brokers import ApacheKafka
 
 TOPIC = "records-as-parsed"
 SENT: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]] = [
@@ -52,3 +59,71 @@ def test_they_hold_what_was_sent_and_other_consumers_get_whole_records(embedded_
         assert not any(isinstance(record, ConsumerRecord) for record in parsed)
         assert [(r.key, r.value, list(r.headers)) for r in parsed] == SENT
         assert [(r.offset, r.timestamp) for r in parsed] == [(r.offset, r.timestamp) for r in whole]
+
+
+async def _transact(address: str, topic: str) -> None:
+    """Three transactions, of which the second is aborted, in batches with others between them."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    await admin.start()
+    await admin.create_topics([NewTopic(topic, 1, 1)])
+    await admin.close()
+    plain = AIOKafkaProducer(bootstrap_servers=address)
+    in_turns = AIOKafkaProducer(bootstrap_servers=address, transactional_id=topic)
+    async with plain, in_turns:
+        for turn in ("first", "second", "third"):
+            await in_turns.begin_transaction()
+            for part in (1, 2):
+                sent = [await in_turns.send(topic, f"{turn}, {part}, {n}".encode(), partition=0) for n in range(5)]
+                await asyncio.gather(*sent)
+                await plain.send_and_wait(topic, f"beside the {turn}, {part}".encode(), partition=0)
+            await (in_turns.abort_transaction() if turn == "second" else in_turns.commit_transaction())
+
+
+async def _read_from(address: str, topic: str, start: int, most: int | None, **options: Any) -> list[tuple[int, bytes]]:
+    place = TopicPartition(topic, 0)
+    found: list[tuple[int, bytes]] = []
+    async with AIOKafkaConsumer(bootstrap_servers=address, **options) as consumer:
+        consumer.assign([place])
+        consumer.seek(place, start)
+        end = (await consumer.end_offsets([place]))[place]
+        async with asyncio.timeout(20):
+            while await consumer.position(place) < end:
+                records = (await consumer.getmany(timeout_ms=200, max_records=most)).get(place, [])
+                assert most is None or len(records) <= most
+                found += [(record.offset, record.value) for record in records]
+                if records:
+                    assert await consumer.position(place) > records[-1].offset
+    return found
+
+
+def test_what_is_read_is_what_others_read_from_wherever_and_however_many_at_a_time(apache_kafka: ApacheKafka) -> None:
+    topic = "records-in-transactions"
+    asyncio.run(_transact(apache_kafka.address, topic))
+    for isolation in ("read_committed", "read_uncommitted"):
+        options = {"isolation_level": isolation, "enable_auto_commit": False}
+        parsed = {"value_deserializer": as_parsed, **options}
+        for start in (0, 3, 8, 14, 19, 33):
+            expected = asyncio.run(_read_from(apache_kafka.address, topic, start, None, **options))
+            for most in (None, 1, 4, 1000):
+                assert asyncio.run(_read_from(apache_kafka.address, topic, start, most, **parsed)) == expected
+
+
+def _batch(first: int, count: int) -> bytearray:
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 10_000)
+    for number in range(count):
+        builder.append(number, 0, None, b"%d" % (first + number), [])
+    built: bytearray = builder.build()
+    built[:8] = first.to_bytes(8, "big")
+    return built
+
+
+def test_a_damaged_batch_is_told_and_nothing_before_it_is_lost() -> None:
+    damaged = _batch(5, 5)
+    damaged[-1] ^= 1
+    fetched = MemoryRecords(bytes(_batch(0, 5) + damaged))
+    records = fetcher.PartitionRecords(TopicPartition(TOPIC, 0), fetched, [], 2, None, as_parsed, True, 1)
+    with pytest.raises(CorruptRecordException):
+        records.take(None)
+    assert [record.value for record in records.take(None)] == [b"2", b"3", b"4"]
+    assert records.next_fetch_offset == 5
+    assert records.take(None) == []

@@ -25,8 +25,8 @@ One that is set back further was wrong, and is followed: else what falls due wou
 """
 ROOM = 5_000
 """Decisions and dead letters a batch holds at the most; what is due beyond it goes into the next one."""
-MOST = 10_000
-"""Records a batch holds at the most."""
+MOST = 5_000
+"""Records a batch holds at the most: so long timers of other partitions wait, under full load, for a turn of theirs."""
 
 
 class Record(Protocol):

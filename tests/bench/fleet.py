@@ -9,13 +9,13 @@ MONTH = 365.25 / 12 * 86_400
 GB = 1e9
 
 # Measured (tests/bench/README.md): of one worker with one processor that it shares with its broker
-EVENTS = 50_000
-"""A second, where every ninth event fires a trigger; 88,000 where few do."""
-RESTORED = 500_000
-"""States read back a second."""
-RESIDENT = 750
-"""Bytes of memory for a customer at the most, of ten million, while a load goes on; 670 after a start."""
-STATE = 550
+EVENTS = 40_000
+"""A second, where every ninth event fires a trigger; 68,000 where few do."""
+RESTORED = 200_000
+"""States read back a second: ten million of them by two workers, into memory that is touched for the first time."""
+RESIDENT = 780
+"""Bytes of memory for a customer at the most, of ten million, while a load goes on; 715 after a start."""
+STATE = 580
 """Bytes of a packed state with its key."""
 EVENT = 215
 """Bytes of an event's value."""
@@ -51,7 +51,7 @@ LOAD = 0.5
 """Of what the workers can, at the peak: the rest is for catching up and for a worker that is missing."""
 NUMBERS_EACH = 4
 """Partition numbers of a worker: what a lost one had goes to several others, and there is room to grow."""
-START = 60.0
+START = 120.0
 """Seconds that a worker may take to read back what it has."""
 OVERHEAD = 40
 """Bytes of a record in the log, besides key and value."""

@@ -45,7 +45,7 @@ def test_the_page_has_the_figures_and_sizes() -> None:
 
 def test_what_is_said_of_a_hundred_millions() -> None:
     fleet = fleet_for(Shop(1e8))
-    assert binding(fleet) == "memory, time to start"
+    assert binding(fleet) == "time to start"
     assert f"reads back its states first, for {fleet.customers_of_number / RESTORED:.0f} seconds here" in PAGE
     assert 40e6 < fleet.shop.memory / RESIDENT < 44e6
 
@@ -95,7 +95,7 @@ def test_what_a_missing_worker_had_fits_in() -> None:
 
 def test_a_killed_worker_is_taken_over_by_several() -> None:
     four = Fleet(Shop(1e8), 5)
-    assert four.takeover == pytest.approx(10 + 1e8 / 20 / 500_000)
+    assert four.takeover == pytest.approx(10 + 1e8 / 20 / RESTORED)
 
 
 def test_the_command() -> None:

@@ -35,7 +35,7 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc] # aioka
 
         When a batch is damaged, what came before it is taken by the next call.
         """
-        found = self._rest
+        found = self._rest  # not a copy: what was read stays when the next batch is damaged
         while most is None or len(found) < most:
             batch = next(self._records_iterator, None)
             if batch is None:

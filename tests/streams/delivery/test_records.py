@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -13,6 +12,7 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from streams.brokers.embedded import EmbeddedBroker
 from streams.delivery.records import as_parsed
+from tests.bench.topics import make_topic
 from tests.support.brokers import ApacheKafka
 
 TOPIC = "records-as-parsed"
@@ -32,30 +32,32 @@ async def _send(address: str) -> None:
     await producer.stop()
 
 
-async def _read(address: str, most: int, **options: Any) -> list[Any]:
-    """All records, `most` at a time: a fetch is handed out in several pieces."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=address, auto_offset_reset="earliest", **options)
-    await consumer.start()
-    consumer.assign([TopicPartition(TOPIC, 0)])
+async def _read(address: str, topic: str, start: int, most: int | None, **options: Any) -> list[Any]:
+    """All records from an offset on, `most` at a time: then a fetch is handed out in several pieces."""
+    place = TopicPartition(topic, 0)
     found: list[Any] = []
-    try:
+    async with AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False, **options) as consumer:
+        consumer.assign([place])
+        consumer.seek(place, start)
+        end = (await consumer.end_offsets([place]))[place]
         async with asyncio.timeout(20):
-            while len(found) < len(SENT):
-                for records in (await consumer.getmany(timeout_ms=200, max_records=most)).values():
-                    found += records
-        assert await consumer.position(TopicPartition(TOPIC, 0)) == len(SENT)
-    finally:
-        await consumer.stop()
+            while await consumer.position(place) < end:
+                records = (await consumer.getmany(timeout_ms=200, max_records=most)).get(place, [])
+                assert most is None or len(records) <= most
+                found += records
+                if records:
+                    assert await consumer.position(place) > records[-1].offset
     return found
 
 
 def test_they_hold_what_was_sent_and_other_consumers_get_whole_records(embedded_broker: EmbeddedBroker) -> None:
     address = embedded_broker.address
     asyncio.run(_send(address))
-    whole = asyncio.run(_read(address, 7))
+    whole = asyncio.run(_read(address, TOPIC, 0, 7))
+    assert len(whole) == len(SENT)
     assert all(isinstance(record, ConsumerRecord) and record.topic == TOPIC for record in whole)
     for most in (7, 1000):
-        parsed = asyncio.run(_read(address, most, value_deserializer=as_parsed))
+        parsed = asyncio.run(_read(address, TOPIC, 0, most, value_deserializer=as_parsed))
         assert not any(isinstance(record, ConsumerRecord) for record in parsed)
         assert [(r.key, r.value, list(r.headers)) for r in parsed] == SENT
         assert [(r.offset, r.timestamp) for r in parsed] == [(r.offset, r.timestamp) for r in whole]
@@ -63,10 +65,6 @@ def test_they_hold_what_was_sent_and_other_consumers_get_whole_records(embedded_
 
 async def _transact(address: str, topic: str) -> None:
     """Three transactions, of which the second is aborted, in batches with others between them."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=address)
-    await admin.start()
-    await admin.create_topics([NewTopic(topic, 1, 1)])
-    await admin.close()
     plain = AIOKafkaProducer(bootstrap_servers=address)
     in_turns = AIOKafkaProducer(bootstrap_servers=address, transactional_id=topic)
     async with plain, in_turns:
@@ -79,33 +77,18 @@ async def _transact(address: str, topic: str) -> None:
             await (in_turns.abort_transaction() if turn == "second" else in_turns.commit_transaction())
 
 
-async def _read_from(address: str, topic: str, start: int, most: int | None, **options: Any) -> list[tuple[int, bytes]]:
-    place = TopicPartition(topic, 0)
-    found: list[tuple[int, bytes]] = []
-    async with AIOKafkaConsumer(bootstrap_servers=address, **options) as consumer:
-        consumer.assign([place])
-        consumer.seek(place, start)
-        end = (await consumer.end_offsets([place]))[place]
-        async with asyncio.timeout(20):
-            while await consumer.position(place) < end:
-                records = (await consumer.getmany(timeout_ms=200, max_records=most)).get(place, [])
-                assert most is None or len(records) <= most
-                found += [(record.offset, record.value) for record in records]
-                if records:
-                    assert await consumer.position(place) > records[-1].offset
-    return found
-
-
 def test_what_is_read_is_what_others_read_from_wherever_and_however_many_at_a_time(apache_kafka: ApacheKafka) -> None:
-    topic = "records-in-transactions"
-    asyncio.run(_transact(apache_kafka.address, topic))
+    address, topic = apache_kafka.address, "records-in-transactions"
+    make_topic(address, topic, 1)
+    asyncio.run(_transact(address, topic))
     for isolation in ("read_committed", "read_uncommitted"):
-        options = {"isolation_level": isolation, "enable_auto_commit": False}
-        parsed = {"value_deserializer": as_parsed, **options}
         for start in (0, 3, 8, 14, 19, 33):
-            expected = asyncio.run(_read_from(apache_kafka.address, topic, start, None, **options))
+            whole = asyncio.run(_read(address, topic, start, None, isolation_level=isolation))
+            expected = [(record.offset, record.value) for record in whole]
             for most in (None, 1, 4, 1000):
-                assert asyncio.run(_read_from(apache_kafka.address, topic, start, most, **parsed)) == expected
+                options = {"isolation_level": isolation, "value_deserializer": as_parsed}
+                parsed = asyncio.run(_read(address, topic, start, most, **options))
+                assert [(record.offset, record.value) for record in parsed] == expected
 
 
 def _batch(first: int, count: int) -> bytearray:

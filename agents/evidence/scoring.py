@@ -3,8 +3,8 @@
 Coverage. With F half of the time from `train_until` to the end, over gaps that begin after `train_until`, at least F
 before the end, and close within F: the share that is at most the p-quantile of that customer's gap, given that it is at
 most F. Parameters come from before `train_until`. In the window a gap stands by the population's clock as it had run
-when it closed, and as it was then expected to run on; in the forecast, as it was expected to run when it began: at the
-pace of that week. The clock of each week follows from the weeks before it.
+when it closed, and as it was then expected to run on: at the pace foretold of that week. In the forecast, as it was
+expected to run when it began: half way between what the week before came to and what was foretold of that one.
 
 Silence. On `train_until` and every 28 days after it, as long as the horizon ends within the log: the chance that each
 customer does not order within the horizon, against what happened.
@@ -15,13 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.fit.clockfit import clock_until
+from agents.fit.course import EVEN, Course, course_of
 from agents.fit.histories import NOTHING_SOLD, Floats, Ints, Mask, Occasions, Orders, Sold, occasions_of
 from agents.models.levels import LEVELS
 from agents.models.timing import Rhythm
-from tables.clock import CALENDAR, Clock
+from tables.clock import Clock
 from tables.orders import DAY
-from tables.parameters import TimingPrior
+from tables.parameters import Parameters, TimingPrior
 
 HORIZON = 90 * DAY
 EVERY = 28 * DAY
@@ -78,15 +78,15 @@ def class_of(earlier: Ints, name: str) -> Mask:
     return (earlier >= least) & (earlier <= most)
 
 
-def clock_of(trial: Trial, prior: TimingPrior) -> Clock:
-    """The population's clock over the whole trial, each week by the weeks before it."""
-    return Clock(clock_until(trial.orders, prior, trial.end))
+def course_in(trial: Trial, parameters: Parameters) -> Course:
+    """The population's clock over the whole trial, as it could be known each week."""
+    return course_of(trial.orders, parameters.timing, parameters.clock, trial.end)
 
 
-def foretold_gaps(trial: Trial, prior: TimingPrior, clock: Clock = CALENDAR) -> Gaps:
+def foretold_gaps(trial: Trial, prior: TimingPrior, course: Course = EVEN) -> Gaps:
     """The gaps that coverage is about."""
-    gaps = scored_gaps(trial, occasions_of(trial.orders, clock))
-    places = [_places(block, prior, clock, trial.within) for block in _blocks(gaps)]
+    gaps = scored_gaps(trial, occasions_of(trial.orders, course.clock))
+    places = [_places(block, prior, course, trial.within) for block in _blocks(gaps)]
     window, forecast = np.concatenate(places, axis=1) if places else np.empty((2, 0))
     return Gaps(gaps.x + 1, window, forecast)
 
@@ -114,10 +114,10 @@ def spread(u: Floats) -> list[int]:
     return [int(count) for count in np.histogram(u, BINS, (0.0, 1.0))[0]]
 
 
-def foretold_silence(trial: Trial, prior: TimingPrior, clock: Clock = CALENDAR) -> Silence:
+def foretold_silence(trial: Trial, prior: TimingPrior, course: Course = EVEN) -> Silence:
     """What was foretold on each date, from the orders before it, and what happened within the horizon."""
     found = [
-        _at(trial.orders, prior, clock, date, number)
+        _at(trial.orders, prior, course, date, number)
         for number, date in enumerate(range(trial.train_until, trial.end - HORIZON + 1, EVERY))
     ]
     return joined(found)
@@ -157,23 +157,22 @@ def brier(p: Floats, happened: Mask) -> float | None:
     return float(np.mean(np.square(p - happened))) if p.size else None
 
 
-def _places(gaps: Occasions, prior: TimingPrior, clock: Clock, within: float) -> Floats:
+def _places(gaps: Occasions, prior: TimingPrior, course: Course, within: float) -> Floats:
     """As seen when the gaps closed, and as foretold when they began; (2, n)."""
-    rhythm = gaps.rhythm(prior)
-    age = (clock.all_at(gaps.closes) - clock.all_at(gaps.last_at)) / DAY
-    rest = (gaps.last_at + within - gaps.closes) / DAY
-    seen = rhythm.share(age, age + rest * clock.all_pace(gaps.closes))
-    pace = clock.all_pace(gaps.last_at)
+    rhythm, last = gaps.rhythm(prior), gaps.last_at.astype(np.float64)
+    age, rest = course.ages(last, gaps.closes), (last + within - gaps.closes) / DAY
+    seen = rhythm.share(age, age + rest * course.paces(gaps.closes))
+    pace = course.ahead(last)
     return np.array([seen, rhythm.share(gaps.gap * pace, within / DAY * pace)])
 
 
-def _at(orders: Orders, prior: TimingPrior, clock: Clock, date: int, number: int) -> Silence:
-    known = occasions_of(orders.before(date), clock).newest()
-    ages = (clock.at(date) - clock.all_at(known.last_at)) / DAY
-    pace = clock.all_pace(date)
+def _at(orders: Orders, prior: TimingPrior, course: Course, date: int, number: int) -> Silence:
+    known = occasions_of(orders.before(date), course.clock).newest()
+    now = np.full(len(known), float(date))
+    ages, horizon = course.ages(known.last_at.astype(np.float64), now), HORIZON / DAY * course.paces(now)
     ends = np.cumsum([len(block) for block in _blocks(known)])
     p = [
-        block.rhythm(prior).p_silent(ages[end - len(block) : end], HORIZON / DAY * pace)
+        block.rhythm(prior).p_silent(ages[end - len(block) : end], horizon[end - len(block) : end])
         for block, end in zip(_blocks(known), ends, strict=True)
     ]
     return silence_of(orders, known, np.concatenate(p or [np.empty(0)]), date, number)

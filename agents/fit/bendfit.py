@@ -3,7 +3,7 @@
 A gap of y days, seen to whole days, lay between y - 1/2 and y + 1/2; it could be seen only if it closed before the
 end. With u at those three ages, its likelihood is (G(u(y + 1/2)) - G(u(y - 1/2))) / G(u(end)). The bend is taken only
 when it holds for gaps that it was not fitted to, each of the last two quarters by the other three; and not in a
-restless shop, as what a season does to gaps would stay in the bend after it (measured: it does).
+restless shop whose clock was only followed, as what it missed of a season would stay in the bend (measured: it does).
 """
 
 import msgspec
@@ -25,28 +25,31 @@ _HOLD = 20.0
 _HALF_DAY = DAY // 2
 _WORTH = 2.0
 """What a quarter must gain in ln likelihood by the bend of the others."""
-_RESTLESS = 0.1
+RESTLESS = 0.1
 """Standard deviation of the log pace from which on a shop is restless."""
 _STRAIGHT = 0.0, 0.0, 0.0
 _LIMITS = [(-1.0, 1.0)] * 3
 
 
-def fit_bends(gaps: Occasions, prior: TimingPrior, clock: Clock, since: int, end: int) -> TimingPrior:
+def fit_bends(
+    gaps: Occasions, prior: TimingPrior, clock: Clock, since: int, end: int, restless: float = RESTLESS
+) -> TimingPrior:
     """The same rhythm with bends from gaps that began after `since` and closed by `end` (epoch ms).
 
-    First gaps have one of their own: a shop whose customers all came at once shows none of late.
+    First gaps have one of their own: a shop whose customers all came at once shows none of late. `restless`: the
+    standard deviation of the log pace above which there is none.
     """
     seen = gaps.take((gaps.last_at >= since) & (gaps.closes <= end))
-    first, later = (_fit_bend(seen.take(rows), prior, clock, end) for rows in (seen.x == 0, seen.x > 0))
+    first, later = (_fit_bend(seen.take(rows), prior, clock, end, restless) for rows in (seen.x == 0, seen.x > 0))
     return msgspec.structs.replace(prior, bend=later, bend_first=first)
 
 
-def _fit_bend(seen: Occasions, prior: TimingPrior, clock: Clock, end: int) -> Numbers:
+def _fit_bend(seen: Occasions, prior: TimingPrior, clock: Clock, end: int, restless: float) -> Numbers:
     """Zeros when none holds."""
     if len(seen) > MOST:
         seen = seen.take(seen.customer % (-(-len(seen) // MOST)) == 0)
     paces = clock.all_pace(seen.last_at)
-    if len(seen) < LEAST or np.std(np.log(paces)) > _RESTLESS:
+    if len(seen) < LEAST or np.std(np.log(paces)) > restless:
         return _STRAIGHT
     low, high, top = _places(seen, prior, clock, end)
     quarter = np.searchsorted(np.quantile(seen.last_at, (0.25, 0.5, 0.75)), seen.last_at)

@@ -2,29 +2,34 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 
 import msgspec
 import numpy as np
 
 from agents.fit.bendfit import fit_bends
-from agents.fit.gapfit import fit_gaps, sample_of, some_of
+from agents.fit.course import Course, course_of
+from agents.fit.gapfit import SHIFT, fit_gaps, sample_of, some_of
 from agents.fit.histories import Occasions, Orders, occasions_of
-from agents.fit.pacing import paces
-from tables.clock import CALENDAR, Clock, Pace, without_repeats
-from tables.orders import DAY
+from agents.fit.smoothing import smoothed
+from agents.fit.watching import counted
+from tables.clock import CALENDAR, Clock, Pace, day_of, without_repeats
+from tables.orders import DAY, WEEK
 from tables.parameters import TimingPrior
 
-TURNS = 3
+TURNS = 5
+_STIFF = 0.03
+"""How closely the shift is held to 0 meanwhile, a standard deviation."""
 MIN_GAPS = 200
 """Below it the rhythm stays as it is, without memory, shift, bend and clock."""
 MIN_DAYS = 60
 """A clock needs as much history."""
 _BLIND = 8
 """Weeks at the beginning in which the clock cannot tell anything yet."""
-_ALLOWS = 2.5
+_ALLOWS = 1.5
 """Of the spread of the past paces' logs, for the paces to come: the windows and the horizons of triggers lie in them.
 
-Chosen on invented shops, seasonal ones: with less, triggers are wrong more often than simple rules that find as many.
+Chosen on invented shops, seasonal ones: with less, triggers are right less often than they are sure.
 """
 _HARM = 10.0
 """What the clock may cost in ln likelihood before it is stopped."""
@@ -47,43 +52,42 @@ def refine(orders: Orders, start: TimingPrior, end: int) -> Timing:
     calm = _fitted(gaps, start, CALENDAR, end)
     found = Timing(calm[0], ())
     if end - int(gaps.last_at.min()) >= MIN_DAYS * DAY:
-        paced, value = _with_clock(known, calm[0], end)
+        paced, value = _with_clock(known, start, end)
         if value > calm[1] - _HARM:
             found = paced
     return _bent(known, found, end)
 
 
-def clock_until(orders: Orders, prior: TimingPrior, end: int, turns: int = 2) -> tuple[Pace, ...]:
-    """The clock up to `end`, for a rhythm whose `level` is known; each week's pace from the weeks before it alone."""
-    if prior.level == 0:
-        return ()
+def _with_clock(orders: Orders, start: TimingPrior, end: int) -> tuple[Timing, float]:
+    """The shift is held close to 0 until the clock is known: else it takes a season for customers who change."""
+    occasions = occasions_of(orders)
+    prior, value = _fitted(occasions, start, CALENDAR, end, _STIFF)
     told: tuple[Pace, ...] = ()
-    for _ in range(turns):
-        told, _ = paces(occasions_of(orders, Clock(told)), prior, end, prior.level)
-    return told
-
-
-def _with_clock(orders: Orders, prior: TimingPrior, end: int) -> tuple[Timing, float]:
-    _, level = paces(occasions_of(orders), prior, end, 1.0)
-    told: tuple[Pace, ...] = ()
-    value = -np.inf
-    for _ in range(TURNS):
-        told, _ = paces(occasions_of(orders, Clock(told)), prior, end, level)
+    for turn in range(TURNS):
+        weeks = counted(occasions, prior, Clock(told), end)
+        paces = smoothed(weeks.seen, weeks.expected).paces
+        told = tuple((day_of(weeks.begin + week * WEEK), round(pace, 3)) for week, pace in enumerate(paces.tolist()))
         clock = Clock(told)
-        prior, value = _fitted(occasions_of(orders, clock), prior, clock, end)
-    prior = msgspec.structs.replace(prior, level=level, unsure=_unsure(told))
-    return Timing(prior, (*told, (told[-1][0] + timedelta(days=7), 1.0))), value
+        occasions = occasions_of(orders, clock)
+        prior, value = _fitted(occasions, prior, clock, end, _STIFF if turn < TURNS - 1 else SHIFT)
+    weeks = counted(occasions, prior, clock, end)
+    expected = float(weeks.expected @ np.array([pace for _, pace in told]))
+    prior = msgspec.structs.replace(prior, level=float(weeks.seen.sum()) / expected if expected > 0 else 1.0)
+    paced = (*told, (told[-1][0] + timedelta(days=7), 1.0))
+    return Timing(msgspec.structs.replace(prior, unsure=_unsure(course_of(orders, prior, paced, end))), paced), value
 
 
-def _unsure(told: tuple[Pace, ...]) -> float:
+def _unsure(past: Course) -> float:
     """What is to be added to the scatter of gaps whose clock is not known yet."""
-    logs = np.log([rate for _, rate in told[_BLIND:]])
+    logs = np.log(past.foretold[_BLIND:])
     return _ALLOWS * float(np.std(logs)) if logs.size else 0.0
 
 
-def _fitted(gaps: Occasions, start: TimingPrior, clock: Clock, end: int) -> tuple[TimingPrior, float]:
+def _fitted(
+    gaps: Occasions, start: TimingPrior, clock: Clock, end: int, hold: float = SHIFT
+) -> tuple[TimingPrior, float]:
     """The likeliest rhythm, and its ln likelihood of gaps in calendar time."""
-    prior, value = fit_gaps(sample_of(gaps, clock, end), start)
+    prior, value = fit_gaps(sample_of(gaps, clock, end), start, hold)
     closed = gaps.take(gaps.closes <= end)
     return prior, value + float(np.sum(np.log(clock.all_pace(closed.closes))))
 
@@ -92,7 +96,7 @@ def _bent(orders: Orders, found: Timing, end: int) -> Timing:
     """With the bends of the last half of the history, where they hold."""
     clock = Clock(found.clock)
     begin = int(orders.at.min())
-    prior = fit_bends(occasions_of(orders, clock), found.prior, clock, (begin + end) // 2, end)
+    prior = fit_bends(occasions_of(orders, clock), found.prior, clock, (begin + end) // 2, end, restless=inf)
     return Timing(prior, _known(found.clock))
 
 

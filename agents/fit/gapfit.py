@@ -21,7 +21,7 @@ FINE = (0.03, 0.08, 0.2, 0.5, 1.2)
 MOST = 40_000
 """Gaps that a fit looks at: of every so-manieth customer, where there are more."""
 
-_SHIFT = 0.25
+SHIFT = 0.25
 """Standard deviation of the hold on each knot of the shift, towards 0, where nothing else is said."""
 _REGULAR = 0.5
 """The share of the most regular class from which FINE is tried: gaps of whole days look like clockwork, a little. And
@@ -63,7 +63,7 @@ def some_of(occasions: Occasions, most: int = MOST) -> Occasions:
 
 
 def fit_gaps(
-    sample: Sample, start: TimingPrior, hold: float = _SHIFT, before: Snapshot = NOBODY
+    sample: Sample, start: TimingPrior, hold: float = SHIFT, before: Snapshot = NOBODY
 ) -> tuple[TimingPrior, float]:
     """The likeliest rhythm and its ln likelihood, from a start nearby; `hold`: of each knot of the shift towards 0.
 

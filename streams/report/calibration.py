@@ -10,7 +10,7 @@ from agents.evidence.scoring import (
     auc,
     brier,
     class_of,
-    clock_of,
+    course_in,
     coverage,
     foretold_gaps,
     foretold_silence,
@@ -18,21 +18,21 @@ from agents.evidence.scoring import (
 )
 from agents.fit.histories import Floats, Mask
 from agents.models.levels import NAMES
-from tables.parameters import TimingPrior
+from tables.parameters import Parameters
 
 Json = dict[str, Any]
 
 
-def calibration(trial: Trial, prior: TimingPrior, not_told: list[str], past: Past = ()) -> Json:
+def calibration(trial: Trial, parameters: Parameters, not_told: list[str], past: Past = ()) -> Json:
     """Coverage by level and class, the spread of gaps over their windows, AUC and Brier score of silence foretold.
 
-    `past`: the parameters that were in force, where they were learned on the way; else `prior` was.
+    `past`: the parameters that were in force, where they were learned on the way; else `parameters` were.
     """
     if past:
         gaps, silence = gaps_in_force(trial, past), silence_in_force(trial, past)
     else:
-        clock = clock_of(trial, prior)
-        gaps, silence = foretold_gaps(trial, prior, clock), foretold_silence(trial, prior, clock)
+        course, prior = course_in(trial, parameters), parameters.timing
+        gaps, silence = foretold_gaps(trial, prior, course), foretold_silence(trial, prior, course)
     if not gaps.window.size:
         not_told.append("coverage: no gap between orders began after train_until and closed in time")
     if not silence.p.size:

@@ -53,7 +53,7 @@ def figures(done: Backtested) -> Json:
     occasions = occasions_of(trial.orders)
     triggers = Triggers(trial, occasions, done.fired, done.rules, _loyal(done))
     not_told = _not_told(done)
-    scored = calibration(trial, done.parameters.timing, not_told, done.past)
+    scored = calibration(trial, done.parameters, not_told, done.past)
     worth = value(trial, done.parameters, not_told)
     return {
         "orders": len(trial.orders),

@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 from agents.evidence.flags import Jury
-from agents.evidence.scoring import HORIZON, Trial, auc, clock_of, coverage, foretold_gaps, foretold_silence
+from agents.evidence.scoring import HORIZON, Trial, auc, course_in, coverage, foretold_gaps, foretold_silence
 from agents.evidence.simplerules import Contest, SimpleRule, simple_rules
 from agents.fit.fitting import fit
 from agents.fit.histories import occasions_of
@@ -77,15 +77,15 @@ def kinds(names: tuple[str, ...], probability: float) -> None:
 
 def scores(trial: Trial, parameters: Parameters) -> list[float]:
     """Coverage of windows at LEVELS, and the AUC of silence."""
-    clock = clock_of(trial, parameters.timing)
-    silence = foretold_silence(trial, parameters.timing, clock)
-    windows = shares(coverage(foretold_gaps(trial, parameters.timing, clock).window).values())
+    course = course_in(trial, parameters)
+    silence = foretold_silence(trial, parameters.timing, course)
+    windows = shares(coverage(foretold_gaps(trial, parameters.timing, course).window).values())
     return [*windows, auc(silence.p, silence.silent) or np.nan]
 
 
 def told(trial: Trial, parameters: Parameters, probability: float = 0.8) -> list[float]:
     """Coverage of windows at LEVELS, of forecasts, and what `flagged` tells."""
-    gaps = foretold_gaps(trial, parameters.timing, clock_of(trial, parameters.timing))
+    gaps = foretold_gaps(trial, parameters.timing, course_in(trial, parameters))
     covered = [*shares(coverage(gaps.window).values()), *shares(coverage(gaps.forecast).values())]
     return [*covered, *flagged(trial, parameters, probability)]
 

@@ -18,6 +18,7 @@ import numpy as np
 from agents.evidence.flags import Jury, Score
 from agents.evidence.scoring import HORIZON, Trial, coverage, places_in, scored_gaps
 from agents.evidence.simplerules import Contest, SimpleRule
+from agents.fit.course import Course
 from agents.fit.fitting import fit
 from agents.fit.histories import Floats, Occasions, occasions_of
 from agents.models.planning import silent_after
@@ -28,14 +29,14 @@ from tables.clock import Clock
 from tables.orders import DAY
 from tables.parameters import Parameters, TimingPrior
 from tests.bench.calibration import shares
-from tests.bench.livepace import Ran, Way, first_day, fit_clock
+from tests.bench.livepace import Way, first_day, fit_clock
 from tests.support.population import log_of
 from tests.support.shops import SHOPS
 
 _WINDOW = _PROBABILITY = 0.8
 
 
-def waits(trial: Trial, prior: TimingPrior, ran: Ran, occasions: Occasions) -> Floats:
+def waits(trial: Trial, prior: TimingPrior, ran: Course, occasions: Occasions) -> Floats:
     """Days from each occasion to its trigger, by the clock as it was known then; inf: none within the log."""
     rhythm, last = occasions.rhythm(prior), occasions.last_at.astype(np.float64)
     began, limit = ran.clock.all_at(last) / DAY, occasions.rhythm(prior).window(_WINDOW)
@@ -57,11 +58,11 @@ def waits(trial: Trial, prior: TimingPrior, ran: Ran, occasions: Occasions) -> F
     return wait
 
 
-def places(trial: Trial, prior: TimingPrior, ran: Ran, occasions: Occasions) -> Floats:
+def places(trial: Trial, prior: TimingPrior, ran: Course, occasions: Occasions) -> Floats:
     """Where in its window each gap that coverage is about lies when it closes, by what was known then. 0 to 1."""
     gaps = scored_gaps(trial, occasions)
     last = gaps.last_at.astype(np.float64)
-    age, pace = ran.ages(last, gaps.closes)
+    age, pace = ran.ages(last, gaps.closes), ran.paces(gaps.closes)
     found: Floats = gaps.rhythm(prior).share(age, age + (last + trial.within - gaps.closes) / DAY * pace)
     return found
 

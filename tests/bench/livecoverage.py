@@ -6,6 +6,7 @@ share of closed gaps inside their windows would say, which is no measure: long g
 
 import argparse
 from collections.abc import Iterable, Sequence
+from datetime import date
 
 import numpy as np
 
@@ -13,10 +14,11 @@ from agents import calibration
 from agents.core import Core
 from agents.evidence import scoring
 from agents.evidence.scoring import Trial, foretold_gaps
+from agents.fit.course import Course
 from agents.fit.fitting import fit
 from agents.fit.histories import Orders
 from agents.rulebook.rules import Rules
-from tables.clock import Clock
+from tables.clock import Pace, ms_of
 from tables.events import PURCHASES, SOURCES
 from tables.orders import DAY
 from tables.parameters import Parameters
@@ -64,11 +66,17 @@ def row(name: str, most: int) -> list[str]:
         log = log_of(name)
         orders, middle, end = log.orders, log.middle, log.end
     parameters = fit(orders.before(middle), middle).parameters
-    gaps = foretold_gaps(Trial(orders, middle, end), parameters.timing, Clock(parameters.clock))
+    gaps = foretold_gaps(Trial(orders, middle, end), parameters.timing, as_fitted(parameters.clock))
     live = counted(orders, parameters, middle, end, most)
     inside = np.cumsum(live.seen)[:3] / sum(live.seen)
     found = calibration.coverage(live.seen, live.expected)
     return [name, shown(scoring.coverage(gaps.window).values()), shown(found.values()), shown(inside.tolist())]
+
+
+def as_fitted(clock: Sequence[Pace]) -> Course:
+    """A clock that nobody follows after the fit."""
+    since, paces = np.array([(ms_of(day), pace) for day, pace in clock or [(date(1970, 1, 1), 1.0)]]).T
+    return Course(since, paces, paces)
 
 
 def shown(shares: Iterable[float | None]) -> str:

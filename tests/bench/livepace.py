@@ -1,17 +1,19 @@
 """A population's clock as a worker could have it, and the rhythm in its time; for `tests.bench.following`."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
 
 import msgspec
 import numpy as np
 
-from agents.fit import gapfit, pacing
+from agents.fit import gapfit
 from agents.fit.bendfit import fit_bends
 from agents.fit.clockfit import TURNS
+from agents.fit.course import Course
 from agents.fit.fitting import snapshot_at
-from agents.fit.histories import Floats, Ints, Orders, occasions_of
+from agents.fit.histories import Floats, Orders, occasions_of
+from agents.fit.pacing import Observers
 from agents.fit.timingfit import fit_timing
+from agents.fit.watching import Watch, weeks_between
 from tables.clock import CALENDAR, Clock
 from tables.orders import DAY, WEEK
 from tables.parameters import TimingPrior
@@ -20,37 +22,6 @@ MOST_OF = 0.8
 """The part of the customer's own gaps that the clock looks at."""
 SHIFT = 0.03
 """How closely the shift is held to 0, a standard deviation."""
-_EPOCH = date(1970, 1, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """A clock week by week. Each (weeks,)."""
-
-    since: Floats
-    """When each week begins, epoch ms."""
-    came_to: Floats
-    """Its pace as known when it was over."""
-    foretold: Floats
-    """As known when it began."""
-
-    @property
-    def clock(self) -> Clock:
-        """By what the weeks came to."""
-        days = (_EPOCH + timedelta(days=int(since) // DAY) for since in self.since)
-        return Clock(tuple(zip(days, self.came_to.tolist(), strict=True)))
-
-    def ages(self, last_at: Floats, at: Floats) -> tuple[Floats, Floats]:
-        """Days of the clock since each customer's last order, as known at each instant; and the pace there. (n,)."""
-        clock, week = self.clock, self.weeks(at)
-        same = self.weeks(last_at) == week
-        begin = np.where(same, last_at, self.since[week])
-        before = np.where(same, 0.0, clock.all_at(begin) - clock.all_at(last_at))
-        return (before + (at - begin) * self.foretold[week]) / DAY, self.foretold[week]
-
-    def weeks(self, at: Floats) -> Ints:
-        """The number of the week in which each instant lies."""
-        return np.clip(np.searchsorted(self.since, at, side="right") - 1, 0, self.since.size - 1).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +32,11 @@ class Way:
     usual: int = 0
     """Weeks whose mean pace counts as 1; 0: paces are taken as they come."""
 
-    def run(self, orders: Orders, prior: TimingPrior, end: int, known: Floats, before: Clock = CALENDAR) -> Ran:
+    def run(self, orders: Orders, prior: TimingPrior, end: int, known: Floats, before: Clock = CALENDAR) -> Course:
         """To `end`; the first weeks' paces are known. Gaps so far are measured by the clock `before`."""
         weeks = self.weeks(end)
-        watch = pacing.Watch(occasions_of(orders, before), prior, self.begin, end, weeks, MOST_OF)
-        observers, now, told = pacing.Observers(), 0.0, [1.0] * self.usual
+        watch = Watch(occasions_of(orders, before), prior, self.begin, end, weeks, MOST_OF)
+        observers, now, told = Observers(), 0.0, [1.0] * self.usual
         came_to, foretold = np.ones(weeks), np.ones(weeks)
         for week in range(weeks):
             usual = float(np.mean(told[-self.usual :])) if self.usual else 1.0
@@ -75,17 +46,17 @@ class Way:
             told.append(observers.tell())
             came_to[week] = known[week] if week < known.size else told[-1] / usual
             now += 7 * float(came_to[week])
-        return Ran(self.begin + WEEK * np.arange(weeks, dtype=np.float64), came_to, foretold)
+        return Course(self.begin + WEEK * np.arange(weeks, dtype=np.float64), came_to, foretold)
 
     def weeks(self, end: int) -> int:
-        return max(1, -(-(end - self.begin) // WEEK))
+        return weeks_between(self.begin, end)
 
 
-def fit_clock(orders: Orders, way: Way, end: int) -> tuple[TimingPrior, Ran]:
+def fit_clock(orders: Orders, way: Way, end: int) -> tuple[TimingPrior, Course]:
     """A rhythm in the time of the clock as it came to run, and that clock; from orders before `end` alone."""
     start = fit_timing(snapshot_at(orders, end))
     prior, _ = gapfit.fit_gaps(gapfit.sample_of(occasions_of(orders), CALENDAR, end), start, SHIFT)
-    calm = pacing.Watch(occasions_of(orders), prior, way.begin, end, way.weeks(end), MOST_OF)
+    calm = Watch(occasions_of(orders), prior, way.begin, end, way.weeks(end), MOST_OF)
     for week in range(way.weeks(end)):
         calm.week(week, 7.0 * week, 1.0)
     prior = msgspec.structs.replace(prior, level=calm.seen / calm.expected)

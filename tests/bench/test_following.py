@@ -3,13 +3,14 @@
 import numpy as np
 
 from agents.evidence.scoring import HORIZON, Trial
+from agents.fit.course import Course
 from agents.fit.histories import occasions_of
 from agents.models.planning import silent_after
 from tables.clock import CALENDAR
 from tables.orders import DAY, WEEK
 from tables.parameters import BUILTIN
 from tests.bench.following import follow, waits
-from tests.bench.livepace import Ran, first_day
+from tests.bench.livepace import first_day
 from tests.support.population import log_of
 
 LOG = log_of("seasonal", 5, customers=500)
@@ -34,7 +35,7 @@ def test_what_comes_later_changes_no_trigger() -> None:
 def test_by_an_even_clock_they_go_off_as_planned() -> None:
     occasions, begin = occasions_of(LOG.orders), first_day(LOG.orders)
     weeks = np.ones(-(-(LOG.end - begin) // WEEK))
-    ran = Ran(begin + WEEK * np.arange(weeks.size, dtype=np.float64), weeks, weeks)
+    ran = Course(begin + WEEK * np.arange(weeks.size, dtype=np.float64), weeks, weeks)
     found = waits(TRIAL, BUILTIN.timing, ran, occasions)
     last = occasions.last_at.astype(np.float64)
     planned = silent_after(occasions.rhythm(BUILTIN.timing), CALENDAR, last, 0.8, HORIZON, 0.8) / DAY

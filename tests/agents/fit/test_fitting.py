@@ -145,7 +145,7 @@ def test_ten_years_of_silence_in_between() -> None:
     gaps = [[20.0, 20.0 + age, 3650.0, 25.0, 20.0] for age in rng.uniform(0, 10, 400).tolist()]
     found = fit(clockwork(gaps), BEGIN + 3800 * DAY).parameters
     half, most = windows(found, 0.5, 0.9)
-    assert 15 < half < 60
+    assert 15 < half < 90  # weeks, not years: the shop was closed, as far as anybody can tell
     assert most < 20 * 365
 
 

@@ -33,7 +33,7 @@ from tables.clock import Clock
 from tables.orders import DAY, WEEK
 from tables.parameters import KNOTS, SIGMAS, TimingPrior
 from tests.bench.following import trial_of
-from tests.support.shops import SHOPS
+from tests.support.shops import KINDS
 
 PARTS_OF_TIME = 7
 """The training part is cut into so many; origins lie between them, with two of them before the first."""
@@ -219,8 +219,8 @@ def command(probes: tuple[str, ...], seeds: int, names: tuple[str, ...]) -> None
     """
     click.echo("| log or shop | part | in force | gain, ln chance per gap | windows off | forecasts off | Brier |")
     click.echo("|---|---|---|---|---|---|---|")
-    for name in names or SHOPS:
-        draws = range(SEEDS[0], SEEDS[0] + seeds) if name in SHOPS else SEEDS[:1]
+    for name in names or KINDS:
+        draws = range(SEEDS[0], SEEDS[0] + seeds) if name in KINDS else SEEDS[:1]
         found = [
             compared(stretch, probes or tuple(PARTS)) for seed in draws for stretch in stretches(trial_of(name, seed))
         ]

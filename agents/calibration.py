@@ -13,20 +13,26 @@ With u the place of an age in the customer's window and q the chance to have gon
 should have closed ln((1 - (1-q) u0) / (1 - (1-q) u1)) times. Windows are the model's, by the clock that triggers go by;
 what triggers add for paces that nobody knows (`unsure`) is left out, since it makes them wide on purpose.
 
+Each count belongs to the rule whose window it is (`first_purchase.lapsed` of the gap after a first order,
+`repurchase.overdue` of later ones), and to the rhythm that windows are made from: so a refit's windows are seen by
+themselves. A piece of an open gap that was under way when parameters changed counts with the new ones, a week at most.
+
 Looked at is a sample of customers, the same everywhere, since it goes by the hash of their ids: each when an order
 closes a gap, and once a week. Gaps that began as an import do not count.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import exp, log
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
 from agents.models.levels import LEVELS
 from agents.models.mixture import Floats
 from agents.models.timing import Rhythm
+from agents.rulebook.rules import FirstPurchaseLapsed, RepurchaseOverdue
 from agents.triggers.absence import State, state_of
 from tables.clock import Clock
 from tables.orders import DAY, Orders
@@ -36,6 +42,8 @@ from tables.states import States
 PARTS = (*LEVELS, 1.0)
 """Where the parts of a window end, as shares of the gaps that close at all."""
 _EDGES: Floats = np.array((0.0, *PARTS))
+RULES = (FirstPurchaseLapsed.NAME, RepurchaseOverdue.NAME)
+"""Whose window it is: that of the gap after a customer's first order, and of later ones."""
 MOST = 1024
 """Customers that are looked at, of each partition."""
 _SCAN = 4096
@@ -49,6 +57,20 @@ class Gaps(NamedTuple):
 
     seen: tuple[int, ...]
     expected: tuple[float, ...]
+
+
+class Windows(NamedTuple):
+    """Whose they are: one of RULES, and `Parameters.rhythm`."""
+
+    rule: str
+    rhythm: str
+
+
+class _Counts(NamedTuple):
+    """By RULES and part of the window, (2, 4)."""
+
+    seen: NDArray[np.int64]
+    expected: Floats
 
 
 class _Piece(NamedTuple):
@@ -71,11 +93,18 @@ def coverage(seen: Sequence[float], expected: Sequence[float]) -> dict[float, fl
     return found
 
 
+def together(counts: Iterable[Gaps]) -> Gaps:
+    """Of all rules and rhythms."""
+    given = list(counts)
+    seen = np.sum([gaps.seen for gaps in given] or np.zeros((1, len(PARTS)), np.int64), axis=0)
+    expected = np.sum([gaps.expected for gaps in given] or np.zeros((1, len(PARTS))), axis=0)
+    return Gaps(tuple(seen.tolist()), tuple(expected.tolist()))
+
+
 class Calibration:
     """Gathers while batches are worked on, for one partition."""
 
     def __init__(self, parameters: Parameters) -> None:
-        self.go_by(parameters)
         self._mask = 0
         self._watched: dict[bytes, int] = {}
         """Who is looked at, and on which day of the week."""
@@ -84,11 +113,15 @@ class Calibration:
         self._looked = [0] * _WEEK
         """Of each day of the week, when those of it were looked at last, epoch ms."""
         self._pieces: list[_Piece] = []
-        self._clear()
+        self._counts: dict[str, _Counts] = {}
+        """By rhythm."""
+        self.go_by(parameters)
 
     def go_by(self, parameters: Parameters) -> None:
         """Whose windows are looked at from now on."""
         self._prior, self._clock = parameters.timing, Clock(parameters.clock)
+        self._rhythm = parameters.rhythm
+        self._of_rhythm()  # with zeros: what grows from nothing on is seen to have grown
 
     def begin(self, now: int) -> None:
         """What lies before `now` (epoch ms) was counted by whoever had the partition."""
@@ -116,15 +149,21 @@ class Calibration:
         if self._pieces:
             self._count()
 
-    def take(self) -> Gaps:
+    def take(self) -> dict[Windows, Gaps]:
         """What has gathered; it starts anew."""
-        found = Gaps(tuple(self._seen.tolist()), tuple(self._expected.tolist()))
-        self._clear()
-        return found
+        counts, self._counts = self._counts, {}
+        return {
+            Windows(rule, rhythm): Gaps(tuple(seen.tolist()), tuple(expected.tolist()))
+            for rhythm, of in counts.items()
+            for rule, seen, expected in zip(RULES, of.seen, of.expected, strict=True)
+        }
 
-    def _clear(self) -> None:
-        self._seen = np.zeros(len(PARTS), dtype=np.int64)
-        self._expected: Floats = np.zeros(len(PARTS))
+    def _of_rhythm(self) -> _Counts:
+        """Of the rhythm of now."""
+        if self._rhythm not in self._counts:
+            shape = len(RULES), len(PARTS)
+            self._counts[self._rhythm] = _Counts(np.zeros(shape, dtype=np.int64), np.zeros(shape))
+        return self._counts[self._rhythm]
 
     # -- the sample
 
@@ -179,8 +218,11 @@ class Calibration:
         stays = 1.0 / (1.0 + rhythm.odds)
         passed = -np.log1p(-stays * np.minimum(_EDGES[:, None], np.maximum(low, high)))
         passed = np.maximum(passed, -np.log1p(-stays * low))
-        self._expected += np.diff(passed, axis=0).sum(axis=1)
-        self._seen += np.bincount(np.searchsorted(_EDGES[1:-1], high[closed]), minlength=len(PARTS))
+        counts, later = self._of_rhythm(), x > 0
+        parts, should = np.searchsorted(_EDGES[1:-1], high), np.diff(passed, axis=0)
+        for rule, rows in enumerate((~later, later)):
+            counts.expected[rule] += should[:, rows].sum(axis=1)
+            counts.seen[rule] += np.bincount(parts[rows & closed], minlength=len(PARTS))
 
 
 def _latest(today: int, day: int) -> int:

@@ -53,6 +53,7 @@ def build_app(
     retention = retentions({name: topics[name] for name in settings.sources})
     metrics.knows(count, retention)
     metrics.calibration.rules_are(rules.versions)
+    metrics.calibration.windows_are_of(learning.parameters.rhythm)
     named = {source: topics[settings.topic(source)].id for source in SOURCES}
     app = faust.App(
         settings.group_id,

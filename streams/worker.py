@@ -108,7 +108,7 @@ def _learning(
 ) -> AbstractContextManager[RefitThread] | None:
     """Who follows what is published; None: the parameters stay what they are."""
     if not settings.follows:
-        metrics.refit.in_force(parameters.version)
+        metrics.refit.in_force(parameters)
         return None
     partitions = cluster.found[settings.sources[0]].partitions
     by = f"worker {socket.gethostname()}:{os.getpid()}"

@@ -62,7 +62,7 @@ def fit(
         raise ValueError(f"an order at {orders.at.max()} lies after {end}")
     seen = snapshot_at(orders, end)
     timing, notes = timing_of(seen)
-    refined = _refined(orders, timing, end) if not notes else Timing(timing, ())
+    refined = refined_timing(orders, timing, end) if not notes else Timing(timing, ())
     if timing is not BUILTIN.timing and end - int(orders.at.min()) < SHORT_DAYS * DAY:
         days = (end - int(orders.at.min())) / DAY
         notes.append(f"timing: only {days:.0f} days of history; longer gaps than that are not known yet")
@@ -115,7 +115,8 @@ def timing_of(seen: Snapshot) -> tuple[TimingPrior, list[str]]:
         return BUILTIN.timing, [f"timing: the built-in figures; {error}"]
 
 
-def _refined(orders: Orders, timing: TimingPrior, end: int) -> Timing:
+def refined_timing(orders: Orders, timing: TimingPrior, end: int) -> Timing:
+    """With all parts that hold; the rhythm that a snapshot gives where what comes out is none."""
     found = refine(orders, timing, end)
     try:
         sensible(found.prior)

@@ -67,7 +67,7 @@ class RefitThread:
             await asyncio.sleep(0.02)
         if self._refused is not None:
             raise RefusedError(*self._refused)
-        self._metrics.in_force(self.gatherer.parameters.version)
+        self._metrics.in_force(self.gatherer.parameters)
         return self.gatherer
 
     def stop(self) -> None:
@@ -137,8 +137,9 @@ class RefitThread:
             log.warning("parameters: a record of %s is left alone: %s", self._settings.published, exc)
             return
         self._metrics.tried(self._board.tried)
-        if self._board.parameters is not before:
-            self._metrics.in_force(self._board.version)
+        now = self._board.parameters
+        if now is not None and now is not before:
+            self._metrics.in_force(now)
             self._tell()
 
     def _tell(self) -> None:

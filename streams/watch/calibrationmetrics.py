@@ -3,16 +3,20 @@
 from collections import Counter as Counts
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter
 
-from agents.calibration import PARTS, Gaps
+from agents.calibration import PARTS, RULES, Gaps, Windows
 from agents.decisions import Cancellation, Decision, RuleRef
 
 VERSIONS = 8
 """So many versions of a rule have series of their own; triggers of further ones are of `other`."""
+RHYTHMS = 4
+"""So many rhythms have series of their own; when another comes, the one that has been silent for longest goes."""
 WITHIN = ("use", "horizon", "later")
 """When a trigger was contradicted: while it was of use (`expires`), else within 90 days, else later."""
+_PARTS = [f"{part:g}" for part in PARTS]
 _HORIZON = timedelta(days=90)
 
 
@@ -22,14 +26,14 @@ class CalibrationMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.gaps = Counter(
             "offbeat_window_gaps",
-            "Gaps that closed, by the part of the customer's window; of a sample of customers",
-            ["part"],
+            "Gaps that closed, by the part of the customer's window, whose it is and what it is made from; of a sample",
+            ["part", "rule", "rhythm"],
             registry=registry,
         )
         self.expected = Counter(
             "offbeat_window_gaps_expected",
             "Of the same sample, gaps that should have closed",
-            ["part"],
+            ["part", "rule", "rhythm"],
             registry=registry,
         )
         self.sent = Counter(
@@ -41,7 +45,8 @@ class CalibrationMetrics:
             ["rule", "version", "within"],
             registry=registry,
         )
-        self._parts = [(self.gaps.labels(f"{part:g}"), self.expected.labels(f"{part:g}")) for part in PARTS]
+        self._rhythms: list[str] = []
+        """Those with series, the one that was counted last at the end."""
         self._versions: dict[str, set[str]] = {}
 
     def rules_are(self, versions: Mapping[str, str]) -> None:
@@ -49,13 +54,32 @@ class CalibrationMetrics:
         for rule, version in versions.items():
             self._labels(RuleRef(rule, version))
 
-    def closed(self, gaps: Gaps) -> None:
+    def windows_are_of(self, rhythm: str) -> None:
+        """What windows are made from, of now: its series begin with 0, and are the last to go."""
+        if self._rhythms[-1:] == [rhythm]:
+            return
+        if rhythm in self._rhythms:
+            self._rhythms.remove(rhythm)
+        else:
+            for part, rule in product(_PARTS, RULES):
+                self.gaps.labels(part, rule, rhythm)
+                self.expected.labels(part, rule, rhythm)
+        self._rhythms.append(rhythm)
+        if len(self._rhythms) > RHYTHMS:
+            oldest = self._rhythms.pop(0)
+            for part, rule in product(_PARTS, RULES):
+                self.gaps.remove(part, rule, oldest)
+                self.expected.remove(part, rule, oldest)
+
+    def closed(self, counts: Mapping[Windows, Gaps]) -> None:
         """A batch with these gaps is durable."""
-        for (seen, expected), came, should in zip(self._parts, gaps.seen, gaps.expected, strict=True):
-            if came:
-                seen.inc(came)
-            if should:
-                expected.inc(should)
+        for windows, gaps in counts.items():
+            self.windows_are_of(windows.rhythm)
+            for part, came, should in zip(_PARTS, gaps.seen, gaps.expected, strict=True):
+                if came:
+                    self.gaps.labels(part, *windows).inc(came)
+                if should:
+                    self.expected.labels(part, *windows).inc(should)
 
     def decided(self, decisions: Iterable[Decision]) -> None:
         """A batch with these decisions is durable."""

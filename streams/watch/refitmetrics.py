@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from agents.models.levels import NAMES
 from streams.refit.records import Tried
+from tables.parameters import Parameters
 
 OUTCOMES = ("adopted", "kept", "clock", "failed")
 _BUCKETS = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
@@ -22,7 +23,11 @@ class RefitMetrics:
         def gauge(name: str, meaning: str, *labels: str) -> Gauge:
             return Gauge(f"offbeat_{name}", meaning, labels, registry=registry)
 
-        self._info = gauge("parameters_info", "1, by the version of the parameters in force", "version")
+        self._info = gauge(
+            "parameters_info",
+            "1, by the version of the parameters in force and what windows are made from",
+            *("version", "rhythm"),
+        )
         self._adopted = gauge("parameters_adopted_seconds", "When this worker began to go by them, Unix time")
         self.ignored = counter("parameters_ignored", "Records of the topic of parameters that were left alone")
         self.failures = counter("parameters_failures", "Errors of brokers in reading and writing that topic")
@@ -47,14 +52,13 @@ class RefitMetrics:
         """Of the parameters in force; empty as long as that is not known."""
         return self._version
 
-    def in_force(self, version: str) -> None:
+    def in_force(self, parameters: Parameters) -> None:
         """The worker goes by these from now on."""
-        if version == self._version:
+        if parameters.version == self._version:
             return
-        if self._version:
-            self._info.remove(self._version)
-        self._version = version
-        self._info.labels(version).set(1)
+        self._info.clear()
+        self._version = parameters.version
+        self._info.labels(parameters.version, parameters.rhythm).set(1)
         self._adopted.set(time())
 
     def tried(self, last: Tried | None) -> None:

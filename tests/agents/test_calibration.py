@@ -1,15 +1,17 @@
 """Windows against gaps as they close: what is counted live is the model's compensator, and the backtest's coverage."""
 
 from collections.abc import Iterable
+from datetime import date
 from itertools import pairwise
 from math import exp, log
 
+import msgspec
 import numpy as np
 import pytest
 from scipy.integrate import quad
 
 from agents import calibration
-from agents.calibration import Calibration, Gaps, coverage
+from agents.calibration import RULES, Calibration, Gaps, Windows, coverage, together
 from agents.core import Core
 from agents.evidence import scoring
 from agents.evidence.scoring import Trial, foretold_gaps
@@ -34,6 +36,7 @@ class Live:
         self._durable: dict[bytes, bytes] = {}
         self._reached = 0
         self.seen, self.expected = np.zeros(4), np.zeros(4)
+        self.taken: dict[Windows, Gaps] = {}
         self.core = self._open()
 
     def _open(self) -> Core:
@@ -69,7 +72,8 @@ class Live:
                 self._durable[key] = value
         self.core.adopt()
         assert self.core.calibration is not None
-        gaps = self.core.calibration.take()
+        self.taken = self.core.calibration.take()
+        gaps = together(self.taken.values())
         self.seen += gaps.seen
         self.expected += gaps.expected
         return gaps
@@ -129,6 +133,39 @@ def test_a_gap_is_counted_in_the_part_of_the_window_in_which_it_closed() -> None
         gaps = live.settle()
         assert [int(n) for n in gaps.seen] == [int(number == part) for number in range(4)]
         assert all((value > 0) is (number <= part) for number, value in enumerate(gaps.expected))
+
+
+def test_a_gap_belongs_to_the_rule_whose_window_it_is() -> None:
+    live = Live()
+    live.send(order(day(0)), order(day(20)), order(day(31)), order(day(50)))
+    live.settle()
+    first, later = (live.taken[Windows(rule, PARAMETERS.rhythm)] for rule in RULES)
+    assert (sum(first.seen), sum(later.seen)) == (1, 2)
+    alone = Live()
+    alone.send(order(day(0)), order(day(20)))
+    assert sum(first.expected) == pytest.approx(sum(alone.settle().expected))
+
+
+def test_windows_of_a_refit_are_counted_by_themselves() -> None:
+    longer = msgspec.structs.replace(
+        PARAMETERS, version="test-2", timing=msgspec.structs.replace(PRIOR, mu0=PRIOR.mu0 + 1)
+    )
+    later = msgspec.structs.replace(longer, version="test-3", clock=((date(2030, 1, 1), 1.0),))
+    live = Live()
+    live.send(order(day(0)), order(day(20)))
+    live.core.settle()
+    live.core.adopt_parameters(longer)
+    live.send(order(day(40)))
+    live.settle()
+    seen = {windows.rhythm: sum(gaps.seen) for windows, gaps in live.taken.items() if windows.rule == RULES[1]}
+    assert seen == {PARAMETERS.rhythm: 0, longer.rhythm: 1}
+    assert sum(live.taken[Windows(RULES[0], PARAMETERS.rhythm)].seen) == 1
+    assert live.settle() == together([])
+    assert not live.taken, "nothing is made of a batch that counts nothing"
+    live.core.adopt_parameters(later)
+    live.send(order(day(60)))
+    live.settle()
+    assert {windows.rhythm for windows in live.taken} == {longer.rhythm}, "a clock that goes on changes no window"
 
 
 def test_coverage_of_the_counts() -> None:

@@ -31,7 +31,7 @@ from tables.parameters import Parameters, TimingPrior
 from tests.bench.calibration import shares
 from tests.bench.livepace import Way, first_day, fit_clock
 from tests.support.population import log_of
-from tests.support.shops import SHOPS
+from tests.support.shops import KINDS, SHOPS
 
 _WINDOW = _PROBABILITY = 0.8
 
@@ -102,7 +102,7 @@ def _allowing(prior: TimingPrior, known: Occasions) -> Rhythm:
 
 def trial_of(name: str, seed: int) -> Trial:
     """An invented shop of a kind, or a log; split in the middle."""
-    if name in SHOPS:
+    if name in KINDS:
         log = log_of(name, seed)
         return Trial(log.orders, log.middle, log.end)
     wall = round(time.time() * 1000)

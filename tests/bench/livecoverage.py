@@ -54,7 +54,7 @@ def counted(orders: Orders, parameters: Parameters, since: int, end: int, most: 
         )
     core.advance(end, _NO_LIMIT)
     core.settle()
-    return core.calibration.take()
+    return calibration.together(core.calibration.take().values())
 
 
 def row(name: str, most: int) -> list[str]:

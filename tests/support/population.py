@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from agents.fit.histories import Orders, orders_of
 from tables.orders import DAY
 from tables.parameters import SIGMAS, BasketPrior, TimingPrior
-from tests.support.shops import SHOPS
+from tests.support.shops import KINDS
 from tests.support.shops import orders_of as invented_orders
 
 BEGIN = 1_600_000_000_000 // DAY * DAY
@@ -75,5 +75,5 @@ def log_of(name: str, seed: int = 1, customers: int | None = None) -> ShopLog:
     """A kind of `tests.support.shops`, opened at BEGIN."""
     log = invented_orders(name, seed, customers=customers)
     orders = shop_of(log.customer, log.time, log.amount)
-    end = BEGIN + SHOPS[name].days * DAY
+    end = BEGIN + KINDS[name].days * DAY
     return ShopLog(orders, (BEGIN + end) // 2, end)

@@ -90,6 +90,13 @@ SHOPS: dict[str, Shop] = {
 }
 """The kinds; twice the same name and seed give the same log."""
 
+MORE: dict[str, Shop] = {
+    "four seasons": Shop(days=4 * YEAR, speed=_seasonal),
+    "seasonal, drifting": Shop(speed=_seasonal, slower=0.05),
+}
+"""More of them, for rolling origins alone: one whose first half has two years, and one in which two habits meet."""
+KINDS = {**SHOPS, **MORE}
+
 
 def clock_of(shop: Shop) -> Floats:
     """The shop's true clock: its time at the beginning of each day, and at the end of the last. (days + 1,)."""
@@ -98,8 +105,8 @@ def clock_of(shop: Shop) -> Floats:
 
 
 def orders_of(name: str, seed: int = 1, *, customers: int | None = None) -> Log:
-    """The log of a kind of shop; raises KeyError for a name that is not among SHOPS."""
-    shop = SHOPS[name]
+    """The log of a kind of shop; raises KeyError for a name that is not among KINDS."""
+    shop = KINDS[name]
     rng = np.random.default_rng([seed, *name.encode()])
     size = shop.customers if customers is None else customers
     clock = clock_of(shop)

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -190,3 +191,18 @@ def test_builtin_basket_is_the_optimum(orders: Orders) -> None:
     assert best - basket_ln_likelihood(fit_builtin.free_of(BUILTIN.basket), seen)[0] < 0.05
     doubled = msgspec.structs.replace(fitted, k0=2 * fitted.k0)
     assert basket_ln_likelihood(fit_builtin.free_of(doubled), seen)[0] < best - 10
+
+
+def test_a_rhythm_is_named_by_what_windows_are_made_from() -> None:
+    timing = BUILTIN.timing
+    same = msgspec.structs.replace(
+        BUILTIN,
+        version="later",
+        timing=msgspec.structs.replace(timing, level=1.1, unsure=0.2),
+        clock=((date(2026, 1, 5), 1.2),),
+    )
+    assert same.rhythm == BUILTIN.rhythm
+    assert same.fingerprint != BUILTIN.fingerprint
+    for change in ({"mu0": 2.0}, {"skip": 0.1}, {"bend": (0.0, 0.1, 0.0)}):
+        other = msgspec.structs.replace(BUILTIN, timing=msgspec.structs.replace(timing, **change))
+        assert other.rhythm != BUILTIN.rhythm

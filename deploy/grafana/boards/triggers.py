@@ -23,6 +23,11 @@ def _quantile(share: float, span: str) -> str:
     return f"histogram_quantile({share}, sum by (le) (rate({_LATE}{{JOB}}[{span}])))"
 
 
+def _windows(level: str) -> tuple[Query, ...]:
+    metric = f'job_rule_rhythm_level:offbeat_window_coverage:ratio28d{{level="{level}",JOB}}'
+    return (Query(f"sum by (rule, rhythm) ({metric})", "{{rule}} {{rhythm}}"),)
+
+
 _GLANCE = Row(
     "At a glance",
     (
@@ -64,6 +69,14 @@ _RIGHT = Row(
                "percentunit",
                (Query("sum by (rule, version) (job_rule_version:offbeat_rule_precision:ratio28d{JOB})",
                       "{{rule}} {{version}}"),)),
+        Curves("50 % windows, by rule", "Of 28 days: the share of gaps within, by the rule whose window it is and "
+               "the rhythm that it is made from. A refit begins curves of its own.", "percentunit", _windows("0.5")),
+        Curves("80 % windows, by rule", "The same. Fewer: the rule speaks too early; more: too late.", "percentunit",
+               _windows("0.8")),
+        Curves("Gaps expected, by rule", "In 28 days, of the customers looked at: what the shares beside rest on. "
+               "With fewer than 300 there is no alert.", "short",
+               (Query("sum by (rule, rhythm) (job_rule_rhythm:offbeat_window_gaps_expected:increase28d{JOB})",
+                      "{{rule}} {{rhythm}}"),)),
     ),
 )  # fmt: skip
 _DOUBT = Row(

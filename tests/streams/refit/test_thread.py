@@ -87,8 +87,8 @@ def test_a_worker_begins_with_what_is_published(steps: list[Step]) -> None:
     registry = CollectorRegistry()
     found = run(lambda thread: asyncio.run(thread.known()).parameters, registry)
     assert found == named("v2")
-    assert registry.get_sample_value("offbeat_parameters_info", {"version": "v2"}) == 1
-    assert registry.get_sample_value("offbeat_parameters_info", {"version": "v1"}) is None
+    assert registry.get_sample_value("offbeat_parameters_info", {"version": "v2", "rhythm": found.rhythm}) == 1
+    assert registry.get_sample_value("offbeat_parameters_info", {"version": "v1", "rhythm": found.rhythm}) is None
     assert registry.get_sample_value("offbeat_parameters_ignored_total") == 1
 
 

@@ -2,9 +2,9 @@
 
 from prometheus_client import CollectorRegistry
 
-from agents.calibration import Gaps
+from agents.calibration import RULES, Gaps, Windows
 from agents.decisions import Cancellation, Decision, RuleRef, Trigger
-from streams.watch.calibrationmetrics import VERSIONS, CalibrationMetrics
+from streams.watch.calibrationmetrics import RHYTHMS, VERSIONS, CalibrationMetrics
 
 REF = RuleRef("repurchase.overdue", "1-aa")
 FIRED, EXPIRES = "2026-01-01T10:00:00.000Z", "2026-01-31T10:00:00.000Z"
@@ -90,15 +90,37 @@ def test_versions_are_bounded() -> None:
     assert found["triggers_total", "cart.abandoned", "1-x"] == 1
 
 
-def test_gaps_by_part_of_the_window() -> None:
+FIRST, LATER = "first_purchase.lapsed", "repurchase.overdue"
+
+
+def value(registry: CollectorRegistry, name: str, part: str, rule: str = LATER, rhythm: str = "aa") -> float | None:
+    labels = {"part": part, "rule": rule, "rhythm": rhythm}
+    return registry.get_sample_value(f"offbeat_window_{name}_total", labels)
+
+
+def test_gaps_by_part_of_the_window_and_whose_it_is() -> None:
     registry = CollectorRegistry()
     metrics = CalibrationMetrics(registry)
+    parts = ("0.5", "0.8", "0.9", "1")
+    metrics.windows_are_of("aa")
+    assert [value(registry, "gaps", part, rule) for part in parts for rule in (FIRST, LATER)] == [0] * 8
+    metrics.closed({Windows(LATER, "aa"): Gaps((1, 0, 2, 0), (0.5, 0.25, 0.125, 0.0))})
+    metrics.closed({})
+    metrics.closed({Windows(LATER, "aa"): Gaps((1, 1, 0, 0), (0.5, 0.0, 0.0, 1.5))})
+    assert [value(registry, "gaps", part) for part in parts] == [2, 1, 2, 0]
+    assert [value(registry, "gaps_expected", part) for part in parts] == [1.0, 0.25, 0.125, 1.5]
+    assert [value(registry, "gaps", part, FIRST) for part in parts] == [0] * 4
 
-    def value(name: str, part: str) -> float | None:
-        return registry.get_sample_value(f"offbeat_window_{name}_total", {"part": part})
 
-    assert [value("gaps", part) for part in ("0.5", "0.8", "0.9", "1")] == [0, 0, 0, 0]
-    metrics.closed(Gaps((1, 0, 2, 0), (0.5, 0.25, 0.125, 0.0)))
-    metrics.closed(Gaps((1, 1, 0, 0), (0.5, 0.0, 0.0, 1.5)))
-    assert [value("gaps", part) for part in ("0.5", "0.8", "0.9", "1")] == [2, 1, 2, 0]
-    assert [value("gaps_expected", part) for part in ("0.5", "0.8", "0.9", "1")] == [1.0, 0.25, 0.125, 1.5]
+def test_rhythms_are_bounded_and_the_oldest_one_goes() -> None:
+    registry = CollectorRegistry()
+    metrics = CalibrationMetrics(registry)
+    gaps = Gaps((1, 0, 0, 0), (1.0, 0.0, 0.0, 0.0))
+    for number in range(RHYTHMS):
+        metrics.closed({Windows(LATER, str(number)): gaps})
+    metrics.closed({Windows(LATER, "0"): gaps})  # of another partition, which has not changed yet
+    metrics.closed({Windows(LATER, "new"): gaps})
+    assert [value(registry, "gaps", "0.5", rhythm=str(number)) for number in range(RHYTHMS)] == [2, None, 1, 1]
+    assert value(registry, "gaps", "0.5", rhythm="new") == 1
+    samples = sum(len(family.samples) for family in registry.collect() if "window_gaps" in family.name)
+    assert samples == 2 * 2 * 4 * len(RULES) * RHYTHMS  # each counter also says when it began

@@ -26,7 +26,8 @@ import numpy as np
 
 from agents.evidence.scoring import Gaps, Trial, brier, coverage, foretold_gaps
 from agents.fit import bendfit, clockfit, gapfit, pacing
-from agents.fit.clockfit import clock_until
+from agents.fit.clockfit import Timing
+from agents.fit.course import Course, course_of
 from agents.fit.fitting import refined_timing, snapshot_at, timing_of
 from agents.fit.histories import Floats, Orders, occasions_of
 from tables.clock import Clock
@@ -68,6 +69,7 @@ class Part:
 PARTS = {
     "clock": Part(lambda: patch.object(clockfit, "MIN_DAYS", _NEVER // DAY), lambda prior: prior.level > 0),
     "clock: steps": Part(lambda: patch.object(pacing, "_ON", np.zeros(2)), lambda prior: prior.level > 0),
+    "clock: stiff shift": Part(lambda: patch.object(clockfit, "_STIFF", gapfit.SHIFT), lambda prior: prior.level > 0),
     "clock: last year": Part(lambda: patch.object(pacing, "_YEAR", _NEVER), lambda prior: prior.level > 0, 59),
     "memory": Part(_without_numbers(0, 1), lambda prior: prior.omega > _SOME),
     "shift": Part(_without_numbers(1, len(KNOTS)), lambda prior: max(map(abs, prior.shift)) > _SOME),
@@ -109,21 +111,20 @@ def stretches(trial: Trial) -> Iterator[Stretch]:
         yield Stretch(training.before(at), training.before(end), at, end)
 
 
-def fitted(stretch: Stretch) -> TimingPrior:
+def fitted(stretch: Stretch) -> Timing:
     """The rhythm, by what lies before the origin. Raises ValueError for a later order."""
     if stretch.known.at.max(initial=0) >= stretch.begin:
         raise ValueError(f"an order at {stretch.known.at.max()} lies after the origin at {stretch.begin}")
     timing, notes = timing_of(snapshot_at(stretch.known, stretch.begin))
-    return timing if notes else refined_timing(stretch.known, timing, stretch.begin).prior
+    return Timing(timing, ()) if notes else refined_timing(stretch.known, timing, stretch.begin)
 
 
-def scores(stretch: Stretch, prior: TimingPrior) -> Scores:
+def scores(stretch: Stretch, timing: Timing) -> Scores:
     """Of a rhythm; its clock goes on through the stretch, each week by the weeks before it."""
-    clock = Clock(clock_until(stretch.orders, prior, stretch.end))
-    gaps = foretold_gaps(Trial(stretch.orders, stretch.begin, stretch.end), prior, clock)
-    return Scores(
-        float(np.mean(ln_chances(stretch, prior, clock))), *_shares(gaps), brier=_silence(stretch, prior, clock)
-    )
+    prior, course = timing.prior, course_of(stretch.orders, timing.prior, timing.clock, stretch.end)
+    gaps = foretold_gaps(Trial(stretch.orders, stretch.begin, stretch.end), prior, course)
+    chance = float(np.mean(ln_chances(stretch, prior, course.clock)))
+    return Scores(chance, *_shares(gaps), brier=_silence(stretch, prior, course))
 
 
 def ln_chances(stretch: Stretch, prior: TimingPrior, clock: Clock) -> Floats:
@@ -154,10 +155,11 @@ def _shares(gaps: Gaps) -> tuple[Floats, Floats]:
     return window, forecast
 
 
-def _silence(stretch: Stretch, prior: TimingPrior, clock: Clock) -> float:
-    known = occasions_of(stretch.known, clock).newest()
-    ages = (clock.at(stretch.begin) - clock.all_at(known.last_at)) / DAY
-    horizon = (stretch.end - stretch.begin) / DAY * clock.all_pace(stretch.begin)
+def _silence(stretch: Stretch, prior: TimingPrior, course: Course) -> float:
+    known = occasions_of(stretch.known, course.clock).newest()
+    now = np.full(len(known), float(stretch.begin))
+    ages = course.ages(known.last_at.astype(np.float64), now)
+    horizon = (stretch.end - stretch.begin) / DAY * course.paces(now)
     came = stretch.orders.customer[stretch.orders.at >= stretch.begin]
     found = brier(known.rhythm(prior).p_silent(ages, horizon), ~np.isin(known.customer, came))
     return np.nan if found is None else found
@@ -174,13 +176,13 @@ class Compared:
 
 def compared(stretch: Stretch, names: Sequence[str]) -> dict[str, Compared]:
     """Each part; where the fit does without it anyway nothing is fitted again."""
-    prior = fitted(stretch)
-    whole = scores(stretch, prior)
+    timing = fitted(stretch)
+    whole = scores(stretch, timing)
     weeks = (stretch.begin - int(stretch.known.at.min())) // WEEK
     found = {}
     for name in names:
         part, without = PARTS[name], whole
-        has = part.has(prior) and weeks >= part.weeks
+        has = part.has(timing.prior) and weeks >= part.weeks
         if has:
             with part.without():
                 without = scores(stretch, fitted(stretch))

@@ -52,9 +52,9 @@ def test_no_order_after_an_origin_reaches_the_fit() -> None:
 
 def test_what_comes_after_a_stretch_changes_no_score() -> None:
     stretch = list(stretches(TRIAL))[-1]
-    prior = fitted(stretch)
+    timing = fitted(stretch)
     longer = replace(TRIAL, orders=with_order(LOG.orders.before(LOG.middle), LOG.middle + DAY))
-    found, plain = scores(list(stretches(longer))[-1], prior), scores(stretch, prior)
+    found, plain = scores(list(stretches(longer))[-1], timing), scores(stretch, timing)
     assert (found.ln_chance, found.brier) == (plain.ln_chance, plain.brier)
     assert np.array_equal([*found.window, *found.forecast], [*plain.window, *plain.forecast])
 
@@ -86,11 +86,11 @@ def test_a_part_is_left_out_and_comes_back(kind: str, parts: tuple[str, ...]) ->
     whole = fitted(stretch)
     for name in parts:
         part = PARTS[name]
-        assert part.has(whole), name
+        assert part.has(whole.prior), name
         with part.without():
             without = fitted(stretch)
         assert without != whole
-        assert name == "clock: steps" or not part.has(without)
+        assert name == "clock: steps" or not part.has(without.prior)
     assert fitted(stretch) == whole
 
 

@@ -1,7 +1,8 @@
 """Invented shops with known truth: each kind breaks another habit of a model of timing.
 
-A customer's gaps are log-normal around a mean of their own, in the shop's own time; the shop's clock says how fast that
-time runs on each day, and after every order the customer may have gone for good. `SHOPS` names the kinds.
+A customer's gaps are log-normal around a mean of their own (in a few kinds of a gamma law), in the shop's own time; the
+shop's clock says how fast that time runs on each day, and after every order the customer may have gone for good.
+`SHOPS` names the kinds.
 """
 
 from collections.abc import Callable
@@ -36,6 +37,8 @@ class Shop:
     between: float = 0.7
     """Standard deviation between customers, of the log gap; `within`: the classes of scatter of one customer."""
     within: tuple[float, ...] = (0.3, 0.6, 0.9)
+    shapes: tuple[float, ...] = ()
+    """Where there are any, gaps are of a gamma law with one of them as its shape, and no log-normal ones."""
     leaves: tuple[float, float] = (0.5, 3.5)
     """Beta distribution of the chance to have gone after an order."""
     slower: float = 0.0
@@ -74,12 +77,29 @@ def _fading(day: Floats) -> Floats:
     return np.exp(-0.4 * day / YEAR)
 
 
+_MONTHS = np.array((0.75, 0.75, 0.9, 0.85, 0.95, 0.95, 0.9, 0.9, 1.25, 1.4, 1.75, 0.9))
+"""How fast a shop that sells to shops runs in each month."""
+
+
+def _trade(day: Floats) -> Floats:
+    """Shops buy for their own season, in autumn; on Saturdays and around Christmas nobody is there, on Sundays few."""
+    of_year = (day % YEAR).astype(np.int64)
+    speed: Floats = _MONTHS[np.minimum(of_year * 12 // YEAR, 11)]
+    week = np.array((1.0, 1.0, 1.0, 1.0, 1.0, 0.02, 0.6))
+    found: Floats = speed * week[day.astype(np.int64) % 7] * np.where((of_year >= 356) | (of_year < 4), 0.02, 1.0)
+    return found
+
+
 SHOPS: dict[str, Shop] = {
     "steady": Shop(),
     "cohort": Shop(days=546, joined_within=0.16, typical=60),
     "seasonal": Shop(speed=_seasonal),
     "seasonal cohort": Shop(joined_within=0.2, typical=45, speed=_seasonal),
     "presents": Shop(typical=50, speed=_presents),
+    "trade": Shop(typical=55, between=0.8, shapes=(0.8, 1.2, 2.0, 4.0), leaves=(1, 6), speed=_trade),
+    "trade cohort": Shop(
+        typical=55, between=0.8, shapes=(0.8, 1.2, 2.0, 4.0), leaves=(1, 6), speed=_trade, joined_within=0.15
+    ),
     "drifting": Shop(slower=0.05),
     "fading": Shop(speed=_fading),
     "subscription": Shop(typical=30, between=0.03, within=(0.04, 0.1), leaves=(1, 15), skips=0.08),
@@ -131,7 +151,7 @@ def _live(shop: Shop, rng: np.random.Generator, joined: Floats, end: float) -> t
     """Everybody's orders up to `end`: whose, and when by the shop's clock."""
     size = joined.size
     mean = rng.normal(np.log(shop.typical), shop.between, size)
-    scatter = rng.choice(shop.within, size)
+    scatter = rng.choice(shop.shapes or shop.within, size)
     leaves = rng.beta(*shop.leaves, size)
     here, at = np.arange(size), joined
     owners, times = [here], [at]
@@ -139,7 +159,7 @@ def _live(shop: Shop, rng: np.random.Generator, joined: Floats, end: float) -> t
         stay = rng.random(here.size) >= leaves[here]
         here, at = here[stay], at[stay]
         mean[here] += shop.slower
-        gap = np.exp(rng.normal(mean[here], scatter[here]))
+        gap = _gaps(shop, rng, mean[here], scatter[here])
         gap[rng.random(here.size) < shop.skips] *= 2
         at = at + gap
         inside = at < end
@@ -147,3 +167,9 @@ def _live(shop: Shop, rng: np.random.Generator, joined: Floats, end: float) -> t
         owners.append(here)
         times.append(at)
     return np.concatenate(owners), np.concatenate(times)
+
+
+def _gaps(shop: Shop, rng: np.random.Generator, mean: Floats, scatter: Floats) -> Floats:
+    if shop.shapes:
+        return rng.gamma(scatter, np.exp(mean) / scatter)
+    return np.exp(rng.normal(mean, scatter))

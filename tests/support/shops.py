@@ -82,8 +82,11 @@ _MONTHS = np.array((0.75, 0.75, 0.9, 0.85, 0.95, 0.95, 0.9, 0.9, 1.25, 1.4, 1.75
 
 
 def _trade(day: Floats) -> Floats:
-    """Shops buy for their own season, in autumn; on Saturdays and around Christmas nobody is there, on Sundays few."""
-    of_year = (day % YEAR).astype(np.int64)
+    """Shops buy for their own season, in autumn; on Saturdays and around Christmas nobody is there, on Sundays few.
+
+    The first day is one of December, and so the first half ends when most is bought.
+    """
+    of_year = ((day + 334) % YEAR).astype(np.int64)
     speed: Floats = _MONTHS[np.minimum(of_year * 12 // YEAR, 11)]
     week = np.array((1.0, 1.0, 1.0, 1.0, 1.0, 0.02, 0.6))
     found: Floats = speed * week[day.astype(np.int64) % 7] * np.where((of_year >= 356) | (of_year < 4), 0.02, 1.0)

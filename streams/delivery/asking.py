@@ -113,7 +113,7 @@ class Asking:
         """
         if not passes(exc):
             raise exc
-        log.debug("asking again after %r", exc)
+        log.log(logging.DEBUG if isinstance(exc, _BUSY) else logging.WARNING, "asking the brokers again: %r", exc)
         if kind is not None and not isinstance(exc, _BUSY):
             self._coordinators.pop(kind, None)
         if exc.invalid_metadata:

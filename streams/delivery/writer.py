@@ -33,7 +33,7 @@ TRANSACTION_MS = 15_000
 TELL_SECONDS = 0.2
 """Transactions carry the group's offsets so often at the most.
 
-They are for people and tools, and take two of the five requests of a small batch.
+They are for people and tools, and take one of the three requests of a small batch (two of five before transactions v2).
 """
 
 

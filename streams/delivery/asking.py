@@ -113,7 +113,9 @@ class Asking:
         """
         if not passes(exc):
             raise exc
-        log.log(logging.DEBUG if isinstance(exc, _BUSY) else logging.WARNING, "asking the brokers again: %r", exc)
+        log.log(
+            logging.DEBUG if isinstance(exc, _BUSY + _MOVED) else logging.WARNING, "asking the brokers again: %r", exc
+        )
         if kind is not None and not isinstance(exc, _BUSY):
             self._coordinators.pop(kind, None)
         if exc.invalid_metadata:

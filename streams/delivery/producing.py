@@ -6,7 +6,7 @@ The private attributes of aiokafka 0.14.0 that are used are marked.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
@@ -38,28 +38,39 @@ aiokafka_sender.BACKOFF_OVERRIDE = RETRY_MS / 1000
 milliseconds; aiokafka's own 20 ms are as long as half of the way from an event to its trigger."""
 
 
-class Sent(NamedTuple):
-    """A record batch on its way, of so many `records`; `key` is that of the last one."""
+class RecordBatch(NamedTuple):
+    """A whole record batch of so many `records`; `key` is that of the last one."""
 
-    future: "asyncio.Future[Any]"
-    batch: Any
+    builder: Any
     topic: str
+    partition: int
     records: int
     key: bytes | None
+
+    def too_large(self) -> MessageSizeTooLargeError:
+        """The brokers do not take it; says what it is."""
+        what = (
+            f"the record of customer {pseudonym(self.key or b'')}"
+            if self.records == 1
+            else f"a batch of {self.records} records"
+        )
+        return MessageSizeTooLargeError(
+            f"{what} has {self.builder.size()} bytes; raise max.message.bytes of {self.topic}"
+        )
+
+
+class Sent(NamedTuple):
+    """A record batch on its way."""
+
+    future: "asyncio.Future[Any]"
+    batch: RecordBatch
 
     async def taken(self) -> None:
         """Return when the brokers have it. Raises KafkaError; of what is too large it says what that is."""
         try:
             await self.future
         except MessageSizeTooLargeError as exc:
-            what = (
-                f"the record of customer {pseudonym(self.key or b'')}"
-                if self.records == 1
-                else f"a batch of {self.records} records"
-            )
-            raise MessageSizeTooLargeError(
-                f"{what} has {self.batch.size()} bytes; raise max.message.bytes of {self.topic}"
-            ) from exc
+            raise self.batch.too_large() from exc
 
 
 class Producing:
@@ -94,9 +105,12 @@ class Producing:
         )
         self._refused.watch(self._producer.client.cluster)
         try:
-            await asyncio.wait_for(self._producer.start(), STEP_SECONDS)
+            await asyncio.wait_for(self._start(self._producer), STEP_SECONDS)
         except (ProducerFenced, InvalidProducerEpoch) as exc:
             raise FencedError(str(exc)) from exc
+
+    async def _start(self, producer: AIOKafkaProducer) -> None:
+        await producer.start()
 
     async def close(self) -> None:
         producer, self._producer = self._producer, None
@@ -109,23 +123,28 @@ class Producing:
 
     async def send(self, topic: str, rows: Iterable[Row], partition: int | None = None) -> list[Sent]:
         """Hand the rows to the producer as record batches; `Sent.taken` tells what became of each."""
+        return [
+            Sent(await self.producer.send_batch(batch.builder, topic, partition=batch.partition), batch)
+            for batch in self.batches(topic, rows, partition)
+        ]
+
+    def batches(self, topic: str, rows: Iterable[Row], partition: int | None = None) -> Iterator[RecordBatch]:
+        """The rows as record batches, one by one."""
         if partition is None:
             partition = self.number % self._partitions.get(topic, self.number + 1)
         self._refused.want(topic)
-        sent: list[Sent] = []
         last: bytes | None = None
         now = int(time.time() * 1000)
-        batch, append, count = self._new_batch()
+        builder, append, count = self._new_batch()
         for key, value, headers in rows:
             if append(count, now, key, value, headers) is None:
-                sent.append(await self._send_batch(topic, partition, batch, count, last))
-                batch, append, count = self._new_batch()
+                yield _complete(builder, topic, partition, count, last)
+                builder, append, count = self._new_batch()
                 if append(count, now, key, value, headers) is None:
                     raise ValueError(f"a record for {topic} is too large to be sent")
             count, last = count + 1, key
         if count:
-            sent.append(await self._send_batch(topic, partition, batch, count, last))
-        return sent
+            yield _complete(builder, topic, partition, count, last)
 
     def _watch_ends(self, client: Any) -> None:
         """Aiokafka asks again when it gets no answer to the end of a transaction.
@@ -150,11 +169,11 @@ class Producing:
         batch = self.producer.create_batch()
         return batch, batch._builder.append, 0  # noqa: SLF001
 
-    async def _send_batch(self, topic: str, partition: int, batch: Any, count: int, last: bytes | None) -> Sent:
-        batch._relative_offset = count  # noqa: SLF001
-        batch.close()
-        future = await self.producer.send_batch(batch, topic, partition=partition)
-        return Sent(future, batch, topic, count, last)
+
+def _complete(builder: Any, topic: str, partition: int, count: int, last: bytes | None) -> RecordBatch:
+    builder._relative_offset = count  # noqa: SLF001
+    builder.close()
+    return RecordBatch(builder, topic, partition, count, last)
 
 
 async def _break_off(producer: AIOKafkaProducer) -> None:

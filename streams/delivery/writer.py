@@ -8,8 +8,9 @@ before their mark. Whatever is written again after a crash is written with the s
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain, starmap
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     IllegalOperation,
@@ -22,6 +23,7 @@ from aiokafka.errors import (
 
 from streams.delivery.ports import STEP_SECONDS, Row, Writer
 from streams.delivery.producing import Producing, Sent
+from streams.delivery.transactionv2 import Transactions
 from streams.errors import FencedError
 from streams.settings import Settings
 
@@ -31,7 +33,7 @@ TRANSACTION_MS = 15_000
 TELL_SECONDS = 0.2
 """Transactions carry the group's offsets so often at the most.
 
-They are for people and tools, and take two of the five requests of a small batch.
+They are for people and tools, and take one of the three requests of a small batch (two of five before transactions v2).
 """
 
 
@@ -47,14 +49,31 @@ class TransactionalWriter(Producing):
             transactional_id=settings.transactional_id(number),
             transaction_timeout_ms=TRANSACTION_MS,
         )
+        self._v2: Transactions | None = None
+        """None: the brokers have not agreed on the newer protocol."""
         self._untold: dict[str, int] = {}
         """By topic: how far batches are durable that have not carried their offsets."""
         self._tell_at = 0.0
 
     async def open(self) -> None:
         self._unanswered, self._untold, self._tell_at = False, {}, 0.0
+        self._v2 = None
         await super().open()
-        self._watch_ends(self.producer.client)
+
+    async def _start(self, producer: AIOKafkaProducer) -> None:
+        await producer.client.bootstrap()
+        transactions = Transactions(producer.client, self.settings.transactional_id(self.number), TRANSACTION_MS)
+        if await transactions.supported():
+            await transactions.open()
+            self._v2 = transactions
+        else:
+            self._watch_ends(producer.client)
+            await producer._sender.start()  # noqa: SLF001 - what `start` does after `bootstrap`
+
+    async def close(self) -> None:
+        if self._v2 is not None:
+            self._v2.close()
+        await super().close()
 
     async def write(self, states: Iterable[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int]) -> None:
         try:
@@ -71,25 +90,35 @@ class TransactionalWriter(Producing):
             raise
 
     async def _write(self, states: Iterable[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[str, int]) -> None:
+        self._untold.update(offsets)
+        telling = bool(self._untold) and asyncio.get_running_loop().time() >= self._tell_at
+        told = {(topic, self.number): offset for topic, offset in self._untold.items()} if telling else {}
+        if self._v2 is None:
+            await self._write_v1(states, outputs, told)
+        else:
+            written = ((self.settings.changelog, states), *outputs.items())
+            batches = chain.from_iterable(starmap(self.batches, written))
+            await self._v2.commit(batches, self.settings.group_id, told)
+        if telling:
+            self._untold, self._tell_at = {}, asyncio.get_running_loop().time() + TELL_SECONDS
+
+    async def _write_v1(
+        self, states: Iterable[Row], outputs: Mapping[str, list[Row]], offsets: Mapping[tuple[str, int], int]
+    ) -> None:
         producer = self.producer
         await producer.begin_transaction()
         sent = await self.send(self.settings.changelog, states)
         for topic, rows in outputs.items():
             sent += await self.send(topic, rows)
-        self._untold.update(offsets)
-        telling = bool(self._untold) and asyncio.get_running_loop().time() >= self._tell_at
-        if telling:
+        if offsets:
             await producer.send_offsets_to_transaction(
-                {TopicPartition(topic, self.number): offset for topic, offset in self._untold.items()},
-                self.settings.group_id,
+                {TopicPartition(*place): offset for place, offset in offsets.items()}, self.settings.group_id
             )
         for batch in sent:
             await batch.taken()  # commit_transaction succeeds although a batch has failed
         await producer.commit_transaction()
         if self._unanswered:
             raise KafkaConnectionError("the end of the transaction was not answered at once: it may come twice")
-        if telling:
-            self._untold, self._tell_at = {}, asyncio.get_running_loop().time() + TELL_SECONDS
 
     async def tell(self, *, at_once: bool = False) -> None:
         if at_once:

@@ -173,6 +173,16 @@ def test_requests_for_a_batch_exactly_once(apache_kafka: ApacheKafka, monkeypatc
     """However many topics, records and sources; the group's offsets go along with the first."""
     monkeypatch.setattr("streams.delivery.writer.TELL_SECONDS", 1e9)
     found = requests_of_batches(deploy(apache_kafka).settings, monkeypatch)
+    assert min(found, key=Counter.total) == {"ProduceRequest": 1, "EndTxnRequest": 1}
+    assert [requests["TxnOffsetCommitRequest"] > 0 for requests in found] == [True, False, False, False, False]
+
+
+@pytest.mark.usefixtures("apache_kafka")
+def test_requests_for_a_batch_exactly_once_without_transactions_v2(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the cluster has not agreed on them."""
+    monkeypatch.setattr("streams.delivery.writer.TELL_SECONDS", 1e9)
+    with ApacheKafka(features={"transaction.version": 0}) as kafka:
+        found = requests_of_batches(deploy(kafka).settings, monkeypatch)
     names = ["AddPartitionsToTxn", "Produce", "EndTxn"]
     assert min(found, key=Counter.total) == {f"{name}Request": 1 for name in names}
     assert [requests["AddOffsetsToTxnRequest"] > 0 for requests in found] == [True, False, False, False, False]

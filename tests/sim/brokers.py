@@ -9,6 +9,7 @@ from typing import NamedTuple
 from aiokafka.errors import (
     CoordinatorNotAvailableError,
     MessageSizeTooLargeError,
+    NotEnoughReplicasError,
     NotLeaderForPartitionError,
 )
 
@@ -91,6 +92,31 @@ class Brokers:
         """`meant` is what a real request does not say: it is for what is counted only."""
         self._there("transactions")
         self.coordinator.end(producer, meant, commit=commit)
+
+    def produce_v2(self, producer: Producer, place: Place, sequence: int, rows: list[Row], taken: Taken | None) -> None:
+        """Produce of version 12: the leader adds the partition to the transaction."""
+        self._take()
+
+        def add() -> Transaction:
+            try:
+                return self.add_partitions(producer, [place])
+            except CoordinatorNotAvailableError:  # what a leader makes of it
+                raise NotEnoughReplicasError from None
+
+        transaction = self.logs[place].produce(add, producer, sequence, rows)
+        if transaction is not None:
+            if taken is not None:
+                transaction.takes.append(taken)
+            self._written(place)
+
+    def commit_offsets_v2(self, producer: Producer, offsets: Mapping[Place, int]) -> None:
+        """TxnOffsetCommit of version 5: the group's coordinator adds the group to the transaction."""
+        self._there("group")
+        self.offsets.commit(self.add_group(producer), offsets)
+
+    def end_transaction_v2(self, producer: Producer, *, commit: bool) -> Producer:
+        self._there("transactions")
+        return self.coordinator.end_v2(producer, commit=commit)
 
     def send(self, place: Place, rows: list[Row]) -> None:
         """Produce, without transactions: what comes twice is there twice."""

@@ -1,7 +1,8 @@
 """The transaction coordinator: producer ids and epochs, open transactions, their markers and their time-outs.
 
 As Apache Kafka 4 treats the protocol versions that aiokafka 0.14 speaks: one epoch per InitProducerId and not per
-transaction, every produced batch verified against the open transaction (KIP-890, part 1).
+transaction, every produced batch verified against the open transaction (KIP-890, part 1). And as it treats those of
+transactions v2 (part 2), for clusters that have agreed on them: an epoch for each transaction.
 """
 
 import asyncio
@@ -47,6 +48,8 @@ class Coordinator:
     ) -> None:
         self.transactions: list[Transaction] = []
         """All there were, in the order in which they began."""
+        self.v2 = False
+        """The cluster has agreed on transactions v2."""
         self.reached: dict[int, tuple[int, ...]] = {}
         """By partition number: the next source offsets after all that was committed."""
         self._loop, self._rng, self._logs = loop, rng, logs
@@ -67,6 +70,7 @@ class Coordinator:
         known.producer = Producer(known.producer.id, known.producer.epoch + 1)
         if known.open is not None:
             self._seen("init ends an open transaction")
+            self._raise_by_v2(known)
             self._end(known, known.open, commit=False)
             raise ConcurrentTransactions
         known.seconds, known.last = seconds, None
@@ -95,6 +99,36 @@ class Coordinator:
             raise ConcurrentTransactions
         elif known.last is not commit:
             raise InvalidTxnState
+
+    def end_v2(self, producer: Producer, *, commit: bool) -> Producer:
+        """EndTxn of version 5: the transaction of this epoch, and no other. The producer of the next one.
+
+        Asked for again, it answers the same. Raises what `end` does.
+        """
+        known = self._ids[self._names[producer.id]]
+        again = known.producer == Producer(producer.id, producer.epoch + 1)
+        if known.ending is not None and again:
+            if known.ending.committed is not commit:
+                raise InvalidTxnState
+            raise ConcurrentTransactions
+        if again and known.open is None and known.last is not None:
+            if known.last is not commit:
+                raise InvalidTxnState
+            self._seen("EndTxn asked for again")
+            return known.producer
+        if again and known.open is not None:
+            self._seen("late EndTxn refused")
+        self._known(producer)
+        if known.open is None:
+            raise InvalidTxnState
+        self._raise_by_v2(known)
+        self._end(known, known.open, commit=commit)
+        return known.producer
+
+    def _raise_by_v2(self, known: _Id) -> None:
+        """Markers are written with the epoch of what follows."""
+        if self.v2:
+            known.producer = Producer(known.producer.id, known.producer.epoch + 1)
 
     def verify(self, producer: Producer, place: Place | None) -> Transaction:
         """The open transaction that a partition (None: the group) was added to (KIP-890).
@@ -132,6 +166,7 @@ class Coordinator:
         if known.open is transaction:
             self._seen("transaction timed out")
             known.producer = Producer(known.producer.id, known.producer.epoch + 1)
+            self._raise_by_v2(known)
             self._end(known, transaction, commit=False)
 
     def _end(self, known: _Id, transaction: Transaction, *, commit: bool) -> None:

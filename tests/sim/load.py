@@ -37,7 +37,13 @@ STEP = (5 * MINUTE, 9 * HOUR)
 WALL = T0 + 10 * 365 * 24 * HOUR
 """The workers' clocks: the log lies years back, so that no step of a clock changes what an event is."""
 SETTINGS = Settings(clock="event", metrics="", session_timeout=6_000, dead_letter_share=1.0)
-DELIVERIES = {name: replace(SETTINGS, delivery=name) for name in ("exactly_once", "at_least_once")}
+V2 = "exactly_once_v2"
+"""Exactly once, where the brokers have agreed on transactions v2."""
+DELIVERIES = {
+    "exactly_once": SETTINGS,
+    V2: SETTINGS,
+    "at_least_once": replace(SETTINGS, delivery="at_least_once"),
+}
 """The settings of each delivery."""
 RULES = Rules()
 

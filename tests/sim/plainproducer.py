@@ -24,7 +24,7 @@ class PlainProducer:
     """Stands for aiokafka.AIOKafkaProducer, with those of its methods that `AcknowledgedWriter` uses."""
 
     def __init__(self, network: Network, brokers: Brokers, **_options: Any) -> None:
-        self.client = Client(network)
+        self.client = Client(network, brokers)
         self.sender_task: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.sender_task.add_done_callback(self._ended)
         self._network, self._brokers = network, brokers
@@ -52,7 +52,7 @@ class PlainProducer:
             task.cancel()
 
     def create_batch(self) -> Batch:
-        return Batch()
+        return Batch(None)
 
     async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> "asyncio.Future[None]":
         """Queue it; the future tells what became of it."""

@@ -26,9 +26,14 @@ FULL = 6
 
 
 class Batch:
-    """A record batch being built, and the builder in it."""
+    """A record batch being built, and the builder in it.
 
-    def __init__(self) -> None:
+    `_build` makes no bytes of it, but what a Produce of transactions v2 says: who, which sequence, and what.
+    """
+
+    def __init__(self, taken: Taken | None) -> None:
+        self._taken = taken
+        self._state: tuple[Producer, int] | None = None
         self.rows: list[Row] = []
         self._builder = self
         self._relative_offset = 0
@@ -44,6 +49,14 @@ class Batch:
             return None
         self.rows.append((key, value, tuple(headers)))
         return self.rows
+
+    def _set_producer_state(self, id_: int, epoch: int, sequence: int) -> None:
+        assert self._closed
+        self._state = Producer(id_, epoch), sequence
+
+    def _build(self) -> tuple[Producer, int, list[Row], Taken | None]:
+        assert self._state is not None
+        return *self._state, self.rows, self._taken if self.rows[-1][0] == MARK else None
 
     def size(self) -> int:
         return sum(len(key or b"") + len(value or b"") for key, value, _ in self.rows)
@@ -75,7 +88,7 @@ class ModelProducer:
         self.sender_task.add_done_callback(self._ended)
         self.taken: Taken | None = None
         """What the next transaction is meant to be; it goes with its mark."""
-        self.client = Client(network)
+        self.client = Client(network, brokers)
         self._brokers = brokers
         self._name, self._seconds = transactional_id, transaction_timeout_ms / 1000
         self._producer = Producer(-1, -1)
@@ -131,7 +144,7 @@ class ModelProducer:
         self._transaction = None
 
     def create_batch(self) -> Batch:
-        return Batch()
+        return Batch(self.taken)
 
     async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> "asyncio.Future[None]":
         """Queue it; the future tells what became of it."""

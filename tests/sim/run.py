@@ -10,6 +10,7 @@ from multiprocessing import get_context
 
 from tests.sim.check import verdict
 from tests.sim.faults import ACTS
+from tests.sim.load import V2
 from tests.sim.planted import PLANTED
 from tests.sim.world import World
 
@@ -34,15 +35,19 @@ def _fates(*requests: str) -> list[str]:
     return [f"{request} {fate}" for request in requests for fate in ("slow", "lost", "unanswered", "late")]
 
 
+_TRANSACTIONS = (
+    *_BRANCHES,
+    *_fates(*_REQUESTS, "InitProducerId", "TxnOffsetCommit", "EndTxn"),
+    "fenced by the coordinator",
+    "init ends an open transaction",
+    "slow markers",
+    "transaction timed out",
+)
+
+
 SOMETIMES = {
-    "exactly_once": (
-        *_BRANCHES,
-        *_fates(*_REQUESTS, "InitProducerId", "AddPartitionsToTxn", "AddOffsetsToTxn", "TxnOffsetCommit", "EndTxn"),
-        "fenced by the coordinator",
-        "init ends an open transaction",
-        "slow markers",
-        "transaction timed out",
-    ),
+    "exactly_once": (*_TRANSACTIONS, *_fates("AddPartitionsToTxn", "AddOffsetsToTxn")),
+    V2: (*_TRANSACTIONS, "EndTxn asked for again", "late EndTxn refused"),
     "at_least_once": (*_BRANCHES, *_fates(*_REQUESTS, "OffsetCommit")),
 }
 """By delivery."""

@@ -11,7 +11,7 @@ from streams.brokers import reading
 from streams.delivery import partition, producing
 from tests.sim.brokers import Brokers
 from tests.sim.faults import FAULTY_SECONDS, SESSION, TRANSACTION, Act, Plan, plan
-from tests.sim.load import DELIVERIES, SETTINGS, VARIANTS, Load, load
+from tests.sim.load import DELIVERIES, SETTINGS, V2, VARIANTS, Load, load
 from tests.sim.loop import Loop
 from tests.sim.network import Network, Trace, Weather
 from tests.sim.parts import Silent
@@ -45,6 +45,7 @@ class World:
         self.trace = Trace(self.loop, keep=keep)
         self.network = Network(self.loop, self.rng, self.trace)
         self.brokers = Brokers(self.loop, self.rng, self.network, self.trace, SETTINGS, self.plan.partitions)
+        self.brokers.coordinator.v2 = delivery == V2
         self.faulty = True
         self.wrong: list[str] = []
         """What must never happen, and did."""

@@ -60,6 +60,7 @@ class ApacheKafka:
     :param version: of Maven Central: 4.x or 3.x
     :param properties: settings of the servers, over those that make small ones fast
     :param nodes: how many; three have three copies of everything, and stand without one of them
+    :param features: levels of the cluster's features, where they are not to be those of its version
     :param listeners: further ways in, for each node
     :param heap: of each JVM
     """
@@ -70,12 +71,13 @@ class ApacheKafka:
         properties: Mapping[str, str] | None = None,
         *,
         nodes: int = 1,
+        features: Mapping[str, int] | None = None,
         listeners: Sequence[Sequence[Listener]] = (),
         heap: str = "512m",
     ) -> None:
         self.version = version
         self.nodes: list[Node] = []
-        self._count, self._heap = nodes, heap
+        self._count, self._heap, self._features = nodes, heap, features or {}
         self._listeners = listeners or [[]] * nodes
         self._properties = {**_PROPERTIES, **_durability(nodes), **(properties or {})}
         self._folder: Path | None = None
@@ -167,6 +169,7 @@ class ApacheKafka:
                 controller=controller,
                 listeners=[Listener("PLAINTEXT", port, port), *self._listeners[number - 1]],
                 properties=self._properties,
+                features=self._features,
                 folder=folder,
             )
 

@@ -42,6 +42,7 @@ class Node:
     """A node, formatted and not started yet. Its first listener is for other nodes, and for tests.
 
     :param voters: all controllers, as Kafka writes them: `1@127.0.0.1:PORT,...`
+    :param features: levels of the cluster's features, where they are not to be those of its version
     :param folder: of all nodes: one of its own is made there, and the caller removes them all
     """
 
@@ -55,11 +56,12 @@ class Node:
         controller: int,
         listeners: list[Listener],
         properties: Mapping[str, str],
+        features: Mapping[str, int],
         folder: Path,
     ) -> None:
         self.number = number
         self.listeners = {listener.name: listener for listener in listeners}
-        self._java, self._cluster, self._folder = java, cluster, folder
+        self._java, self._cluster, self._folder, self._features = java, cluster, folder, features
         self._port = listeners[0].port
         home = folder / str(number)
         home.mkdir()
@@ -82,7 +84,10 @@ class Node:
         self._format()
 
     def _format(self) -> None:
-        tool = self._java.command("kafka.tools.StorageTool", "format", "-t", self._cluster, "-c", str(self._settings))
+        levels = [argument for name, level in self._features.items() for argument in ("--feature", f"{name}={level}")]
+        tool = self._java.command(
+            "kafka.tools.StorageTool", "format", "-t", self._cluster, "-c", str(self._settings), *levels
+        )
         done = subprocess.run(tool, capture_output=True, text=True, check=False)
         if done.returncode:
             raise BrokerStartError(f"Apache Kafka's storage cannot be formatted:\n{done.stdout}{done.stderr}")

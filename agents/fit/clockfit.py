@@ -1,7 +1,7 @@
 """A population's rhythm and its clock together: each is found by the other, turn by turn.
 
-From orders seen and expected in each week (`watching`) follows how fast the clock ran in it (`smoothing`), from gaps in the
-time of that clock the rhythm, and from the rhythm what was to be expected.
+From orders seen and expected in each week (`watching`) follows how fast the clock ran in it (`smoothing`), from gaps in
+the time of that clock the rhythm, and from the rhythm what was to be expected.
 """
 
 from dataclasses import dataclass

@@ -4,10 +4,10 @@ import secrets
 import time
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from joining import joining_consumer
 from tests.support.brokers import ApacheKafka
+from tests.support.topics import make_topics
 
 MOST = 30.0
 
@@ -16,8 +16,7 @@ MOST = 30.0
 def test_a_join_under_way_is_not_forgotten(apache_kafka: ApacheKafka, wait_ms: int) -> None:
     """kafka-python by itself is left without partitions in most such tries."""
     topic = f"joining-{secrets.token_hex(4)}"
-    admin = AdminClient({"bootstrap.servers": apache_kafka.address})
-    admin.create_topics([NewTopic(topic, 3, 1)])[topic].result(30)
+    make_topics(apache_kafka.address, [topic], 3)
     reader = joining_consumer(bootstrap_servers=apache_kafka.address, group_id=topic, session_timeout_ms=6000)
     try:
         reader.subscribe([topic])

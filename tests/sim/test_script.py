@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.sim.drawn import drawn
 from tests.sim.kafka import RealKafka
 from tests.sim.modelled import PARTITIONS, play_on_model
 from tests.sim.script import play, transcripts
 from tests.support.brokers import ApacheKafka
+from tests.support.topics import make_topics
 
 pytestmark = pytest.mark.xdist_group("sim-script")
 TRANSCRIPTS = transcripts(Path(__file__).with_name("transcripts.md").read_text())
@@ -38,9 +38,7 @@ def on_kafka(apache_kafka: ApacheKafka) -> Mapping[str, list[str]]:
         return await asyncio.gather(*(one(topic, steps) for topic, steps in zip(topics, STEPS.values(), strict=True)))
 
     topics = [f"script-{secrets.token_hex(4)}" for _ in STEPS]
-    admin = AdminClient({"bootstrap.servers": apache_kafka.address})
-    for made in admin.create_topics([NewTopic(topic, PARTITIONS, 1) for topic in topics]).values():
-        made.result(30)
+    make_topics(apache_kafka.address, topics, PARTITIONS)
     return dict(zip(STEPS, asyncio.run(all_()), strict=True))
 
 

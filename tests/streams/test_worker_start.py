@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as Place
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions
 
 from streams.brokers.embedded import EmbeddedBroker, free_port
 from streams.brokers.topics import create
@@ -19,6 +19,7 @@ from streams.watch.logformat import pseudonym
 from tests.chaos.slot import CLOCK
 from tests.support.brokers import ApacheKafka
 from tests.support.node import Listener
+from tests.support.topics import make_topics
 from tests.support.topics_io import now, produce, read_all, states
 from tests.support.workers import ROOT, Deployment, Worker, deploy, environment, rules_of_a_minute, running
 
@@ -67,9 +68,7 @@ def test_partitions_that_are_added_while_a_worker_runs(apache_kafka: ApacheKafka
 
 def test_a_changelog_that_is_not_compacted(apache_kafka: ApacheKafka) -> None:
     to = Deployment(apache_kafka, environment(apache_kafka, "uncompacted."))
-    admin = AdminClient({"bootstrap.servers": apache_kafka.address})
-    for done in admin.create_topics([NewTopic(to.settings.changelog, 2, 1)]).values():
-        done.result(10)
+    make_topics(apache_kafka.address, [to.settings.changelog], 2)
     create(to.settings)
     line = refused(to.environ, 2)
     assert line.startswith(

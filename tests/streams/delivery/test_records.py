@@ -12,8 +12,8 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from streams.brokers.embedded import EmbeddedBroker
 from streams.delivery.records import as_parsed
-from tests.bench.topics import make_topic
 from tests.support.brokers import ApacheKafka
+from tests.support.topics import make_topics
 
 TOPIC = "records-as-parsed"
 SENT: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]] = [
@@ -79,7 +79,7 @@ async def _transact(address: str, topic: str) -> None:
 
 def test_what_is_read_is_what_others_read_from_wherever_and_however_many_at_a_time(apache_kafka: ApacheKafka) -> None:
     address, topic = apache_kafka.address, "records-in-transactions"
-    make_topic(address, topic, 1)
+    make_topics(address, [topic], 1)
     asyncio.run(_transact(address, topic))
     for isolation in ("read_committed", "read_uncommitted"):
         for start in (0, 3, 8, 14, 19, 33):

@@ -7,6 +7,7 @@ week (`agents.fit.smoothing`) rather than by chance: with k = 1 / wander^2 order
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from agents.fit.histories import Floats, Ints, Occasions, Orders, occasions_of
 from agents.fit.pacing import Observers
 from agents.fit.smoothing import smoothed
 from agents.fit.watching import Watch, thinned, weeks_between
-from tables.clock import CALENDAR, Clock, Pace, day_of, ms_of
+from tables.clock import Clock, Pace, day_of, ms_of
 from tables.orders import DAY, WEEK
 from tables.parameters import TimingPrior
 
@@ -24,7 +25,7 @@ _TURNS = 3
 """Sums of gaps are by the clock, and the clock follows from them: so often each from the other."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Course:
     """A clock week by week. Each (weeks,)."""
 
@@ -35,7 +36,7 @@ class Course:
     foretold: Floats
     """As known when it began."""
 
-    @property
+    @cached_property
     def clock(self) -> Clock:
         """By what the weeks came to."""
         return Clock(tuple(zip(map(day_of, self.since.astype(np.int64).tolist()), self.came_to.tolist(), strict=True)))
@@ -81,7 +82,7 @@ def course_of(orders: Orders, prior: TimingPrior, clock: tuple[Pace, ...], end: 
     until = ms_of(clock[-1][0]) if clock else first
     begin = until - -(-(until - first) // WEEK) * WEEK  # a whole number of weeks before what is not known
     course = _run(occasions_of(orders, Clock(clock)), prior, clock, begin, end)
-    for _ in range(_TURNS - 1):
+    for _ in range(_TURNS - 1 if end > until else 0):
         course = _run(occasions_of(orders, course.clock), prior, clock, begin, end)
     return course
 
@@ -90,24 +91,18 @@ def _run(occasions: Occasions, prior: TimingPrior, clock: tuple[Pace, ...], begi
     weeks = weeks_between(begin, end)
     since = begin + WEEK * np.arange(weeks, dtype=np.float64)
     known = int(np.count_nonzero(since < ms_of(clock[-1][0]))) if clock else 0
-    came_to, foretold = (Clock(clock) if clock else CALENDAR).all_pace(since), np.ones(weeks)
+    came_to, foretold = Clock(clock).all_pace(since), np.ones(weeks)
     watch, observers = Watch(thinned(occasions, weeks), prior, begin, end, weeks), Observers()
-    now, firm, past = 0.0, 1.0 / _WANDER**2, np.empty((weeks, 2))
+    now, wander, past = 0.0, _WANDER, np.empty((weeks, 2))
     for week in range(weeks):
         if week == known and known:
-            firm = _firm(past[:known])
+            wander = smoothed(*past[:known].T).wander
         foretold[week] = observers.tell()
         seen, hazard = watch.week(week, now, float(came_to[week] if week < known else foretold[week]))
         past[week] = seen, prior.level * hazard
         observers.learn(*past[week].tolist())
         if week >= known:
             expected = foretold[week] * past[week, 1]
-            came_to[week] = foretold[week] * ((seen + firm) / (expected + firm) if np.isfinite(firm) else 1.0)
+            came_to[week] = foretold[week] * (1.0 + wander**2 * seen) / (1.0 + wander**2 * expected)
         now += 7 * float(came_to[week])
     return Course(since, came_to, foretold)
-
-
-def _firm(past: Floats) -> float:
-    """How many orders speak for what is foretold of a week; inf: paces do not wander."""
-    wander = smoothed(*past.T).wander
-    return 1.0 / wander**2 if wander > 0 else float("inf")

@@ -44,7 +44,6 @@ class Watch:
         from_week = (self._start // 7).astype(np.int64)
         to_week = np.minimum((self._stop // 7).astype(np.int64), weeks - 1)
         self._rows, self._bounds = _by_week(from_week, to_week, weeks)
-        self.seen = self.expected = 0.0
 
     def week(self, week: int, now: float, rate: float) -> tuple[float, float]:
         """Orders seen in a week, and those expected at a rate of 1; `now`: the clock when it begins, days."""
@@ -60,17 +59,14 @@ class Watch:
         came = self._closed[rows] & (self._stop[rows] < 7.0 * week + 7) & (old < limit)
         part = self._rhythm.take(rows)
         hazard = part.ln_open(young) - part.ln_open(np.minimum(old, limit))
-        seen, expected = float(np.count_nonzero(came)), float(hazard.sum()) / rate
-        self.seen += seen
-        self.expected += expected
-        return seen, expected
+        return float(np.count_nonzero(came)), float(hazard.sum()) / rate
 
 
-def counted(occasions: Occasions, prior: TimingPrior, clock: Clock, end: int) -> Counted:
+def counted(occasions: Occasions, prior: TimingPrior, clock: Clock, end: int, window: float = WINDOW) -> Counted:
     """The weeks from the first occasion to `end` (epoch ms), by a clock that is known."""
     begin = int(occasions.last_at.min()) // DAY * DAY
     weeks = weeks_between(begin, end)
-    watch = Watch(thinned(occasions, weeks), prior, begin, end, weeks)
+    watch = Watch(thinned(occasions, weeks), prior, begin, end, weeks, window)
     paces = clock.all_pace(begin + WEEK * np.arange(weeks))
     since = np.concatenate([[0.0], 7.0 * np.cumsum(paces)])
     each = [watch.week(week, since[week], pace) for week, pace in enumerate(paces.tolist())]

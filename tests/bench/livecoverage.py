@@ -6,7 +6,6 @@ share of closed gaps inside their windows would say, which is no measure: long g
 
 import argparse
 from collections.abc import Iterable, Sequence
-from datetime import date
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from agents import calibration
 from agents.core import Core
 from agents.evidence import scoring
 from agents.evidence.scoring import Trial, foretold_gaps
-from agents.fit.course import Course
+from agents.fit.course import EVEN, Course
 from agents.fit.fitting import fit
 from agents.fit.histories import Orders
 from agents.rulebook.rules import Rules
@@ -75,7 +74,9 @@ def row(name: str, most: int) -> list[str]:
 
 def as_fitted(clock: Sequence[Pace]) -> Course:
     """A clock that nobody follows after the fit."""
-    since, paces = np.array([(ms_of(day), pace) for day, pace in clock or [(date(1970, 1, 1), 1.0)]]).T
+    if not clock:
+        return EVEN
+    since, paces = np.array([(ms_of(day), pace) for day, pace in clock]).T
     return Course(since, paces, paces)
 
 

@@ -13,7 +13,7 @@ from agents.fit.fitting import snapshot_at
 from agents.fit.histories import Floats, Orders, occasions_of
 from agents.fit.pacing import Observers
 from agents.fit.timingfit import fit_timing
-from agents.fit.watching import Watch, weeks_between
+from agents.fit.watching import Watch, counted, weeks_between
 from tables.clock import CALENDAR, Clock
 from tables.orders import DAY, WEEK
 from tables.parameters import TimingPrior
@@ -34,7 +34,7 @@ class Way:
 
     def run(self, orders: Orders, prior: TimingPrior, end: int, known: Floats, before: Clock = CALENDAR) -> Course:
         """To `end`; the first weeks' paces are known. Gaps so far are measured by the clock `before`."""
-        weeks = self.weeks(end)
+        weeks = weeks_between(self.begin, end)
         watch = Watch(occasions_of(orders, before), prior, self.begin, end, weeks, MOST_OF)
         observers, now, told = Observers(), 0.0, [1.0] * self.usual
         came_to, foretold = np.ones(weeks), np.ones(weeks)
@@ -48,18 +48,13 @@ class Way:
             now += 7 * float(came_to[week])
         return Course(self.begin + WEEK * np.arange(weeks, dtype=np.float64), came_to, foretold)
 
-    def weeks(self, end: int) -> int:
-        return weeks_between(self.begin, end)
-
 
 def fit_clock(orders: Orders, way: Way, end: int) -> tuple[TimingPrior, Course]:
     """A rhythm in the time of the clock as it came to run, and that clock; from orders before `end` alone."""
     start = fit_timing(snapshot_at(orders, end))
     prior, _ = gapfit.fit_gaps(gapfit.sample_of(occasions_of(orders), CALENDAR, end), start, SHIFT)
-    calm = Watch(occasions_of(orders), prior, way.begin, end, way.weeks(end), MOST_OF)
-    for week in range(way.weeks(end)):
-        calm.week(week, 7.0 * week, 1.0)
-    prior = msgspec.structs.replace(prior, level=calm.seen / calm.expected)
+    calm = counted(occasions_of(orders), prior, CALENDAR, end, MOST_OF)
+    prior = msgspec.structs.replace(prior, level=float(calm.seen.sum() / calm.expected.sum()))
     none, clock = np.empty(0), CALENDAR
     for _ in range(TURNS):
         ran = way.run(orders, prior, end, none, clock)

@@ -98,6 +98,7 @@ def test_triggers_allow_for_the_clock_that_they_do_not_follow(name: str) -> None
     assert flagged(trial, rash)[0] < precision - 0.08
 
 
+@cache
 def timing_and_course(name: str) -> tuple[Timing, Course]:
     """What the first half of a shop tells, and the clock of the whole of it."""
     log = log_of(name)
@@ -133,12 +134,9 @@ def test_a_season_of_a_closed_cohort_is_no_change_of_its_customers() -> None:
 
 def test_what_comes_later_changes_no_week() -> None:
     log = log_of("seasonal")
-    timing = refine(log.orders.before(log.middle), base("seasonal", 1), log.middle)
+    timing, whole = timing_and_course("seasonal")
     until = log.middle + 20 * 7 * DAY
-    whole, early = (
-        course_of(orders, timing.prior, timing.clock, end)
-        for orders, end in ((log.orders, log.end), (log.orders.before(until), until))
-    )
+    early = course_of(log.orders.before(until), timing.prior, timing.clock, until)
     weeks = early.since.size - 1
     np.testing.assert_allclose(whole.foretold[:weeks], early.foretold[:weeks], rtol=1e-9)
     np.testing.assert_allclose(whole.came_to[:weeks], early.came_to[:weeks], rtol=1e-9)

@@ -130,10 +130,10 @@ class InitProducerIdRequest(_Request):
         return cls(transactional_id, timeout_ms, producer_id, producer_epoch, _NONE)
 
 
-class AddPartitionsToTxnResponse(Response):
-    """What became of each partition."""
+class _Outcomes(Response):
+    """What became of each partition: of several requests the same."""
 
-    API_KEY, API_VERSION = 24, 3
+    API_KEY, API_VERSION = -1, -1
     SCHEMA = Schema(
         ("throttle_time_ms", Int32),
         (
@@ -149,8 +149,14 @@ class AddPartitionsToTxnResponse(Response):
 
     @property
     def errors(self) -> dict[Place, int]:
-        """By topic and partition: the error code, 0 for what is added."""
+        """By topic and partition: the error code, 0 for what was taken."""
         return {(topic, partition): code for topic, found, _ in self.topics for partition, code, _ in found}
+
+
+class AddPartitionsToTxnResponse(_Outcomes):
+    """What became of each partition that was to be added."""
+
+    API_KEY, API_VERSION = 24, 3
 
 
 class AddPartitionsToTxnRequest(_Request):
@@ -232,27 +238,10 @@ class ProduceRequest(_Request):
         return cls(transactional_id, -1, timeout_ms, topics, _NONE)
 
 
-class TxnOffsetCommitResponse(Response):
+class TxnOffsetCommitResponse(_Outcomes):
     """What became of each offset."""
 
     API_KEY, API_VERSION = 28, 5
-    SCHEMA = Schema(
-        ("throttle_time_ms", Int32),
-        (
-            "topics",
-            CompactArray(
-                ("topic", _TEXT),
-                ("partitions", CompactArray(("partition", Int32), ("error_code", Int16), _TAGS)),
-                _TAGS,
-            ),
-        ),
-        _TAGS,
-    )
-
-    @property
-    def errors(self) -> dict[Place, int]:
-        """By topic and partition: the error code, 0 for what was taken."""
-        return {(topic, partition): code for topic, found, _ in self.topics for partition, code, _ in found}
 
 
 class TxnOffsetCommitRequest(_Request):

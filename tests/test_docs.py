@@ -22,6 +22,7 @@ from streams.watch.metrics import Metrics
 from tables.parameters import BUILTIN, load_parameters
 from tests.chaos.plan import KINDS as FAULTS
 from tests.sim.planted import PLANTED
+from tests.support.sources import parsed
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("streams", "agents", "tables", "tests", "deploy")
@@ -87,7 +88,7 @@ def test_every_metric_is_listed() -> None:
 def logged() -> Iterator[tuple[str, str]]:
     """Level and text of every line that streams, agents and tables may write to the log."""
     for path in (path for folder in ("streams", "agents", "tables") for path in (ROOT / folder).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 owner, text = ast.unparse(node.func.value), node.args[0] if node.args else None
                 if owner == "log" and node.func.attr in {"debug", "info", "warning", "error", "critical", "exception"}:

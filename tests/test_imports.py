@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.sources import parsed
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("tables", "agents", "streams")
 OUTSIDE = {"faust", "kafka", "aiokafka", "redis", "confluent_kafka", "mode", "asyncio", "socket", "threading"}
@@ -35,7 +37,7 @@ def modules(*packages: str) -> list[Path]:
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:
     """Line and full name of all that a module imports, wherever in it, for types only too."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             for name in node.names:
                 yield node.lineno, name.name
@@ -95,7 +97,7 @@ def test_only_the_binding_imports_faust() -> None:
 
 
 def clock_readings(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CLOCKS:
             owner = ast.unparse(node.func.value)
             if owner.split(".")[-1] in {"datetime", "date", "time", "os", "uuid", "pd", "np"}:

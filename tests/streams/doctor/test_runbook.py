@@ -8,6 +8,7 @@ from pathlib import Path
 
 from streams.doctor.run import AT_BROKERS, AT_TOPICS, HERE, TRUSTED
 from streams.doctor.worker import LOOKS
+from tests.support.sources import parsed
 
 PAGE = Path(__file__).parents[3] / "streams" / "RUNBOOK.md"
 CHECKS = {
@@ -39,7 +40,7 @@ def said() -> dict[str, set[str]]:
 def shown() -> Iterator[tuple[str, str]]:
     """Section and check of every test that says that it finds something."""
     for file in Path(__file__).parent.glob("test_*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in ast.walk(parsed(file)):
             for decorator in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
                 if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "finds":
                     section, check = (ast.literal_eval(argument) for argument in decorator.args)

@@ -6,23 +6,17 @@ from collections.abc import Iterator
 import pytest
 from aiokafka.errors import IllegalOperation, ProducerFenced
 
-from streams.delivery.ports import Row
 from streams.delivery.transactionv2 import Transactions
 from streams.delivery.transactionwire import InitProducerIdRequest, Producer
 from streams.delivery.writer import TransactionalWriter
 from streams.errors import FencedError
 from tests.support.brokers import ApacheKafka
 from tests.support.network import Network
-from tests.support.topics_io import read_all
-from tests.support.workers import Deployment, deploy
+from tests.support.workers import deploy
+from tests.support.writing import committed, name, rows
 
 LAST_EPOCH = 2**15 - 2
 """The last one that a transaction has: the next one is of another producer id."""
-
-
-@pytest.fixture
-def network(monkeypatch: pytest.MonkeyPatch) -> Network:
-    return Network(monkeypatch)
 
 
 @pytest.fixture(scope="module", params=[0, 1])
@@ -38,14 +32,6 @@ def three(java: None) -> Iterator[ApacheKafka]:  # noqa: ARG001 - it may skip
         yield kafka
 
 
-def rows(*values: str) -> list[Row]:
-    return [(b"c", value.encode(), []) for value in values]
-
-
-def committed(to: Deployment, topic: str = "") -> list[str]:
-    return [(record.value or b"").decode() for record in read_all(to.broker, [topic or to.settings.changelog])]
-
-
 def of(writer: TransactionalWriter) -> Transactions:
     assert writer._v2 is not None
     return writer._v2
@@ -53,11 +39,7 @@ def of(writer: TransactionalWriter) -> Transactions:
 
 def asked(network: Network) -> list[tuple[str, int]]:
     """What was sent since the last time, and in which version; without those of which the connection chooses that."""
-    found = [
-        (type(request).__name__.removesuffix("Request"), request.API_VERSION)
-        for request in network.requests
-        if hasattr(request, "API_VERSION")
-    ]
+    found = [(name(request), request.API_VERSION) for request in network.requests if hasattr(request, "API_VERSION")]
     network.requests.clear()
     return found
 

@@ -23,20 +23,15 @@ from aiokafka.protocol.transaction import AddPartitionsToTxnResponse_v0
 from kafka import TopicPartition as Place
 
 from streams.brokers.topics import admin
-from streams.delivery.ports import Row
 from streams.delivery.producing import RETRY_MS
 from streams.delivery.writer import TransactionalWriter
 from streams.errors import FencedError
 from streams.settings import Settings
 from tests.support.brokers import ApacheKafka
 from tests.support.network import Answer, Network
-from tests.support.topics_io import now, read_all
+from tests.support.topics_io import now
 from tests.support.workers import Deployment, deploy
-
-
-@pytest.fixture
-def network(monkeypatch: pytest.MonkeyPatch) -> Network:
-    return Network(monkeypatch)
+from tests.support.writing import committed, held_back, name, rows
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +48,6 @@ def kafka(request: pytest.FixtureRequest) -> ApacheKafka:
     return found
 
 
-def name(request: Any) -> str:
-    """What the protocol calls it."""
-    return type(request).__name__.removesuffix("Request")
-
-
 async def half(writer: TransactionalWriter, *values: str) -> None:
     """A transaction that is not ended."""
     written = writer.settings.changelog, rows(*values)
@@ -71,14 +61,6 @@ async def half(writer: TransactionalWriter, *values: str) -> None:
 
 def writer_of(to: Deployment) -> TransactionalWriter:
     return TransactionalWriter(to.settings, 0, {})
-
-
-def rows(*values: str) -> list[Row]:
-    return [(b"c", value.encode(), []) for value in values]
-
-
-def committed(to: Deployment) -> list[str]:
-    return [(record.value or b"").decode() for record in read_all(to.broker, [to.settings.changelog])]
 
 
 def test_a_coordinator_that_still_ends_the_transaction_before_is_asked_again_soon() -> None:
@@ -157,15 +139,7 @@ def test_a_late_end_does_not_end_the_next_transaction(former_kafka: ApacheKafka,
     async def scenario() -> None:
         writer = writer_of(to)
         await writer.open()
-        late: list[Answer] = []
-
-        async def delay(request: Any, answer: Answer) -> Any:
-            if name(request) == "EndTxn" and not late:
-                late.append(answer)
-                raise RequestTimedOutError
-            return await answer()
-
-        network.handle = delay
+        late = held_back(network, "EndTxn")
         client = writer.producer.client
         with pytest.raises(KafkaConnectionError):
             await writer.write(rows("one"), {}, {})
@@ -217,15 +191,7 @@ def test_with_v2_a_late_end_is_refused(apache_kafka: ApacheKafka, network: Netwo
     async def scenario() -> None:
         writer = writer_of(to)
         await writer.open()
-        late: list[Answer] = []
-
-        async def delay(request: Any, answer: Answer) -> Any:
-            if name(request) == "EndTxn" and not late:
-                late.append(answer)
-                raise RequestTimedOutError
-            return await answer()
-
-        network.handle = delay
+        late = held_back(network, "EndTxn")
         await writer.write(rows("one"), {}, {})
         await half(writer, "half")
         found = await late[0]()
@@ -246,15 +212,7 @@ def test_with_v2_late_records_are_refused(apache_kafka: ApacheKafka, network: Ne
     async def scenario() -> None:
         writer = writer_of(to)
         await writer.open()
-        late: list[Answer] = []
-
-        async def delay(request: Any, answer: Answer) -> Any:
-            if name(request) == "Produce" and not late:
-                late.append(answer)
-                raise RequestTimedOutError
-            return await answer()
-
-        network.handle = delay
+        late = held_back(network, "Produce")
         await writer.write(rows("one"), {}, {})
         assert writer._v2 is not None
         await writer._v2._settle()

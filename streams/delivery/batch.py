@@ -1,6 +1,6 @@
 """What one fetch brings for one partition number: all that who fetches and who applies know of each other."""
 
-from streams.flow.pipeline import Record
+from streams.flow.reader import Record
 
 
 class Span:

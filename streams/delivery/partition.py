@@ -148,7 +148,7 @@ class Partition:
         full: list[str] = []
         if self.pipeline is not None:
             feeds = zip(self._topics, self.pipeline.merge.feeds, strict=True)
-            full = [topic for topic, feed in feeds if len(feed.entries) > BACKLOG or feed.weigh() > BACKLOG_BYTES]
+            full = [topic for topic, feed in feeds if feed.waiting > BACKLOG or feed.weigh() > BACKLOG_BYTES]
         self._means.intake.release(self.number, full, self._topics)
 
     async def _apply(self, batch: Batch) -> None:

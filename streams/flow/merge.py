@@ -42,34 +42,53 @@ _SPAN = 64 << 10
 
 
 class Feed:
-    """One source of one partition number: what was fetched and is not taken yet."""
+    """One source of one partition number: what was fetched and is not taken yet. streams.flow.reader fills it."""
 
     def __init__(self) -> None:
-        self.entries: deque[Entry] = deque()
+        self.entries: list[Entry] = []
+        """What is decoded of it: few, see streams.flow.reader."""
+        self.unread = 0
+        """Records that follow them and are not decoded yet."""
         self.frontier = 0
-        """Nothing with an effective time before it follows."""
+        """Nothing with an effective time before it follows the entries."""
+        self.newest = 0
+        """The latest event time that is known of what is not decoded yet."""
         self.complete_at = 0
         """When the broker last said that there was nothing beyond what was fetched."""
         self.begun = 0
         """The offset that fetching began with."""
         self.fetched = 0
         """The offset after all that was fetched."""
+        self.read = 0
+        """The offset after all that was decoded."""
         self.taken = 0
         """The effective time of the last record taken."""
         self.taken_before = 0
         """What it was before the last `Merge.take`."""
         self._spans: deque[tuple[int, int]] = deque()
-        """Of what was fetched together and is not wholly taken: the offset after it, and the bytes of its values."""
+        """Of what was fetched together and is not wholly taken: the offset after it, and its bytes."""
 
-    def holds(self, end: int, size: int) -> None:
-        """A fetch up to the offset `end` brought values of so many bytes."""
+    def begin(self, offset: int, frontier: int) -> None:
+        """Begin at a position, with nothing fetched."""
+        self.begun = self.read = self.fetched = offset
+        self.frontier = self.taken = frontier
+
+    @property
+    def waiting(self) -> int:
+        """Records fetched and not taken yet."""
+        return len(self.entries) + self.unread
+
+    def fetch(self, end: int, size: int, count: int) -> None:
+        """A fetch up to the offset `end` brought so many bytes and records."""
+        self.fetched = end
+        self.unread += count
         if self._spans and self._spans[-1][1] < _SPAN:
             size += self._spans.pop()[1]
         if size:
             self._spans.append((end, size))
 
     def weigh(self) -> int:
-        """The bytes of the values that wait, at the most: of fetches that are partly taken they count in full."""
+        """The bytes that wait, at the most: of fetches that are partly taken they count in full."""
         spans, offset = self._spans, self.position[0]
         while spans and spans[0][0] <= offset:
             spans.popleft()
@@ -82,7 +101,7 @@ class Feed:
         The maximum is exact for a late head; for any other a smaller one serves as well.
         """
         if not self.entries:
-            return self.fetched, self.frontier
+            return self.read, self.frontier
         effective, _, offset, _, at, _, _ = self.entries[0]
         return offset, effective if at < effective else self.taken
 
@@ -100,7 +119,7 @@ class Merge:
     @property
     def waiting(self) -> int:
         """Records fetched and not taken yet."""
-        return sum(len(feed.entries) for feed in self.feeds)
+        return sum(feed.waiting for feed in self.feeds)
 
     def weigh(self) -> int:
         """Their bytes, as `Feed.weigh` has them."""
@@ -114,7 +133,7 @@ class Merge:
     def _reach(self, feed: Feed) -> int:
         if feed.entries:
             return feed.entries[0][0]
-        return feed.complete_at if self._wall else feed.frontier
+        return feed.complete_at if self._wall and not feed.unread else feed.frontier
 
     def behind(self, wall: int) -> int | None:
         """The last milliseconds of event time of which a record may be left to be taken; None: nobody can know yet.
@@ -122,14 +141,14 @@ class Merge:
         Up to `wall` (epoch ms) where time follows the wall clock, else up to the newest record that was fetched.
         """
         passed = min(self._passed(feed) for feed in self.feeds)
-        newest = wall if self._wall else max(feed.frontier for feed in self.feeds)
+        newest = wall if self._wall else max(max(feed.frontier, feed.newest) for feed in self.feeds)
         return max(0, newest - passed) if passed else None
 
     def _passed(self, feed: Feed) -> int:
         """Nothing of the feed with an effective time before it is left; 0: not known."""
         if feed.entries:
             return feed.entries[0][0]
-        if not self._wall:
+        if not self._wall or feed.unread:
             return feed.frontier
         return max(feed.frontier, feed.complete_at) if feed.complete_at or feed.fetched > feed.begun else 0
 
@@ -142,12 +161,10 @@ class Merge:
             feed.taken_before = feed.taken
             if not entries:
                 continue
-            if end is None or entries[-1] < end:
-                taken = list(entries)
-                entries.clear()
-            else:
-                taken = [entries.popleft() for _ in range(bisect_left(entries, end))]
-            if taken:
+            count = len(entries) if end is None or entries[-1] < end else bisect_left(entries, end)
+            if count:
+                taken = entries[:count]
+                del entries[:count]
                 feed.taken = taken[-1][0]
                 ready += taken
         ready.sort()  # three sorted runs: a merge, and it compares tuples of integers
@@ -159,8 +176,8 @@ class Merge:
             feed.taken = feed.taken_before
         for effective, source, *_ in entries[:begin]:
             self.feeds[source].taken = effective
-        for entry in reversed(entries[begin:]):
-            self.feeds[entry[1]].entries.appendleft(entry)
+        for source, feed in enumerate(self.feeds):
+            feed.entries[:0] = [entry for entry in entries[begin:] if entry[1] == source]
 
     def _end(self) -> Entry | None:
         """The first record, in the order of the merge, that must wait; None when none must."""
@@ -182,7 +199,7 @@ class Merge:
             if (
                 source != own
                 and effective >= feed.frontier + (own < source)
-                and not (self._wall and feed.complete_at >= arrived)
+                and not (self._wall and feed.complete_at >= arrived and not feed.unread)
             ):
                 return True
         return False

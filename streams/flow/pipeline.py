@@ -4,19 +4,19 @@ The worker makes the outcome durable and then calls `done`; tests and the backte
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from agents.core import Core, Settled
 from agents.decisions import Decision
 from streams.flow.busiest import Busiest
-from streams.flow.decode import LARGE, RejectedError, cut_down, decoder
 from streams.flow.flood import FloodGuard
 from streams.flow.mark import Position
-from streams.flow.merge import Merge, Rejected
+from streams.flow.merge import Entry, Merge, Rejected
+from streams.flow.reader import Reader, Record
 from tables.customer import NEVER
-from tables.events import SOURCES, AnyEvent, TimeMark, type_name
+from tables.events import SOURCES, type_name
 
 SET_BACK = 3_600_000
 """A wall clock set back by no more than this (ms) stands still for decisions until it has caught up.
@@ -27,19 +27,6 @@ ROOM = 5_000
 """Decisions and dead letters a batch holds at the most; what is due beyond it goes into the next one."""
 MOST = 5_000
 """Records a batch holds at the most: so long timers of other partitions wait, under full load, for a turn of theirs."""
-
-
-class Record(Protocol):
-    """What a Kafka client hands over of a record."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Iterable[tuple[str, bytes]]: ...
 
 
 class DeadLetter(NamedTuple):
@@ -74,6 +61,19 @@ class Outcome:
         return not (self.positions or self.settled.changes or self.settled.decisions)
 
 
+class _Batch:
+    """A batch as it grows."""
+
+    def __init__(self, room: int, left: int) -> None:
+        self.room = room
+        """Decisions, and dead letters, that it holds at the most."""
+        self.left = left
+        """Records that it may still take."""
+        self.dead: list[DeadLetter] = []
+        self.taken: dict[type, int] = {}
+        """Events, by type."""
+
+
 class Pipeline:
     """Everything of one partition number but the I/O. `wall`: timers follow the wall clock, not event time."""
 
@@ -83,7 +83,7 @@ class Pipeline:
         self._wall = wall
         self._flood = flood
         self._busiest = Busiest(core.notices)
-        self._decoders = [decoder(source) for source in SOURCES]
+        self._readers = self._new_readers()
         self._positions: dict[str, Position] = {}
         self._live_from = 0 if wall else NEVER
         """Before it time passes on account of an import, so customers whose orders it brings are left in peace."""
@@ -99,46 +99,18 @@ class Pipeline:
         """Begin at these positions, with empty feeds. `now`, `live_from`: as the mark has them."""
         self.merge = Merge(wall=self._wall)
         for source, feed in zip(SOURCES, self.merge.feeds, strict=True):
-            feed.fetched = feed.begun = positions[source].offset
-            feed.frontier = positions[source].frontier
-            feed.taken = feed.frontier
+            feed.begin(positions[source].offset, positions[source].frontier)
+        self._readers = self._new_readers()
         self._positions = dict(positions)
         self.core.goes_on_from(now)
         self._live_from = min(self._live_from, live_from)
 
-    def feed(self, source: int, records: Iterable[Record], end: int, arrived: int, wall: int) -> None:
-        """Queue records of one source up to the offset `end`. `arrived`, `wall`: epoch ms.
+    def _new_readers(self) -> list[Reader]:
+        return [Reader(source, feed, self.core.notices) for source, feed in enumerate(self.merge.feeds)]
 
-        A `time.mark` is not queued: it says where the feed has got to.
-        """
-        feed = self.merge.feeds[source]
-        append, decode, frontier = feed.entries.append, self._decoders[source], feed.frontier
-        size = 0
-        for record in records:
-            key, value = record.key, record.value
-            event: AnyEvent | Rejected
-            try:
-                found, at = decode(key, value, wall)
-            except RejectedError as exc:
-                # without a time of its own it is late: where it stands in the merge is kept with its position
-                event, at = Rejected(key, value, tuple(record.headers), exc.kind, str(exc)), 0
-                size += event.size
-            else:
-                length = len(value)  # type: ignore[arg-type] # no event without one
-                size += length
-                if at > frontier:  # noqa: PLR1730 - asked for every record; max() takes four times as long
-                    frontier = at
-                if frontier < self._live_from and not found.backfill:
-                    self._live_from = frontier
-                if type(found) is TimeMark:  # isinstance() takes three times as long
-                    continue
-                event = found
-                if length > LARGE and cut_down(found):
-                    self.core.notices.add("message", found.customer_id)
-            append((frontier, source, record.offset, arrived, at, key or b"", event))
-        feed.frontier = frontier
-        feed.fetched = end
-        feed.holds(end, size)
+    def feed(self, source: int, records: Sequence[Record], end: int, arrived: int, wall: int) -> None:
+        """Queue records of one source up to the offset `end`. `arrived`, `wall`: epoch ms."""
+        self._readers[source].receive(records, end, arrived, wall)
 
     def complete(self, source: int, end: int, at: int) -> None:
         """The broker said at `at` (epoch ms) that the source ends at offset `end`."""
@@ -151,25 +123,51 @@ class Pipeline:
 
         Raises `FloodError`; then the pipeline is not to be used again.
         """
-        core, flood, wall_clock = self.core, self._flood, self._wall
-        emitter = core.emitter
-        decisions = emitter.decisions
-        room = min(ROOM, most)
-        dead: list[DeadLetter] = []
-        if wall_clock and not wall < emitter.now <= wall + SET_BACK:
+        emitter, merge = self.core.emitter, self.merge
+        if self._wall and not wall < emitter.now <= wall + SET_BACK:
             emitter.now = wall
-        ready = self.merge.take()
-        taken: dict[type, int] = {}
+        batch = _Batch(min(ROOM, most), most)
+        self.more = False
+        while True:
+            read = self._read_on()
+            ready = merge.take()
+            if ready:
+                done = self._take(ready, batch, wall)
+                self._busiest.look(ready, done, emitter.now)
+                if self.more:
+                    merge.put_back(ready, done)
+                    break
+            elif not read:
+                until = min(merge.reached, wall + 1)
+                self.more = not self.core.advance(until, batch.room, live_from=self._live_from)
+                break
+        return self._outcome(batch.dead, batch.taken)
+
+    def _read_on(self) -> bool:
+        """Decode the next portion of the feeds that have run out; whether there was any."""
+        found = False
+        for feed, reader in zip(self.merge.feeds, self._readers, strict=True):
+            if feed.unread and not feed.entries:
+                reader.read()
+                found = True
+            self._live_from = min(self._live_from, reader.live_from)
+        return found
+
+    def _take(self, ready: list[Entry], batch: _Batch, wall: int) -> int:
+        """Take records in order, and what is due before them; how many were, before the batch was full."""
+        core, flood, wall_clock, live_from = self.core, self._flood, self._wall, self._live_from
+        emitter, room, dead, taken = core.emitter, batch.room, batch.dead, batch.taken
+        decisions = emitter.decisions
         done = judged = 0
         next_due = core.next_due
-        self.more = len(ready) > most
-        for effective, source, offset, _, at, key, event in ready[:most] if self.more else ready:
+        self.more = len(ready) > batch.left
+        for effective, source, offset, _, at, key, event in ready[: batch.left] if self.more else ready:
             if len(decisions) >= room or len(dead) >= room:
                 self.more = True
                 break
             if next_due < effective:
                 until = min(effective, wall + 1) if wall_clock else effective
-                if not core.advance(until, room, live_from=self._live_from):
+                if not core.advance(until, room, live_from=live_from):
                     self.more = True
                     break
                 next_due = core.next_due
@@ -186,12 +184,8 @@ class Pipeline:
                 taken[kind] = taken.get(kind, 0) + 1
             done += 1
         flood.good(done - judged)
-        self._busiest.look(ready, done, emitter.now)
-        if self.more:
-            self.merge.put_back(ready, done)
-        else:
-            self.more = not core.advance(min(self.merge.reached, wall + 1), room, live_from=self._live_from)
-        return self._outcome(dead, taken)
+        batch.left -= done
+        return done
 
     def _outcome(self, dead: list[DeadLetter], taken: dict[type, int]) -> Outcome:
         positions = {source: Position(*feed.position) for source, feed in zip(SOURCES, self.merge.feeds, strict=True)}

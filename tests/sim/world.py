@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 from streams.brokers import reading
 from streams.delivery import partition, producing
+from streams.flow import reader
 from tests.sim.brokers import Brokers
 from tests.sim.faults import FAULTY_SECONDS, SESSION, TRANSACTION, Act, Plan, plan
 from tests.sim.load import DELIVERIES, SETTINGS, V2, VARIANTS, Load, load
@@ -84,10 +85,11 @@ class World:
 
     @contextmanager
     def _connected(self) -> Iterator[None]:
-        """The model's clients stand for aiokafka's."""
+        """The model's clients stand for aiokafka's; and what was fetched is decoded a few records at a time."""
         with (
             patch.object(producing, "AIOKafkaProducer", self._producer),
             patch.object(partition, "Report", Silent),
+            patch.object(reader, "PORTION", 3),
             patch.object(reading, "AIOKafkaConsumer", partial(ModelReader, self.network, self.brokers)),
         ):
             yield

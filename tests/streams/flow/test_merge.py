@@ -23,7 +23,7 @@ def put(merge: Merge, source: int, *times: int, arrived: int = 0, offset: int | 
     for number, at in enumerate(times):
         feed.frontier = max(feed.frontier, at)
         feed.entries.append((feed.frontier, source, begin + number, arrived, at, b"k", NOTHING))
-    feed.fetched = begin + len(times)
+    feed.read = feed.fetched = begin + len(times)
 
 
 def mark(merge: Merge, source: int, at: int) -> None:
@@ -31,6 +31,7 @@ def mark(merge: Merge, source: int, at: int) -> None:
     feed = merge.feeds[source]
     feed.frontier = max(feed.frontier, at)
     feed.fetched += 1
+    feed.read = feed.fetched
 
 
 def mark_all(merge: Merge, at: int) -> None:
@@ -235,8 +236,7 @@ def test_neither_the_cuts_nor_restarts_change_what_is_taken(feeds: list[list[Rec
         if rng.random() < 0.2:
             again = Merge(wall=False)
             for old, new in zip(merge.feeds, again.feeds, strict=True):
-                new.fetched, new.frontier = old.position
-                new.taken = new.frontier
+                new.begin(*old.position)
             merge = again
     assert found + take(merge) == in_order(feeds)
 

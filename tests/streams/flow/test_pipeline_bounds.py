@@ -81,11 +81,11 @@ def test_what_waits_weighs_what_was_fetched_until_it_is_taken(monkeypatch: pytes
     run.write(CARTS, *values, (b"x", b"rubbish"))
     run.fetch(2, 4)
     run.fetch(2)
-    size = sum(len(value) for _, value in values)
+    size = sum(len(key + value) for key, value in values)
     assert weigh() == size + len(b"x" + b"rubbish")
     run.work_all()
     assert weigh() == size + 8, "nothing may be taken before the other feeds have got there"
-    first = sum(len(value) for _, value in values[:4])
+    first = sum(len(key + value) for key, value in values[:4])
     write_marks(run, day(0) + 6)
     run.fetch(0)
     run.fetch(1)

@@ -87,6 +87,10 @@ class Crew:
             time.sleep(_LOOK_SECONDS)
         return samples
 
+    def cpu_seconds(self) -> float:
+        """Of all of them, up to now."""
+        return sum(worker.use().cpu_seconds for worker in self._workers)
+
     def _sum(self, name: str) -> float:
         return sum(worker.metrics().get(name, 0.0) for worker in self._workers)
 

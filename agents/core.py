@@ -14,7 +14,7 @@ from xxhash import xxh3_64_digest
 from agents.agenda import Agenda, plan_fingerprint
 from agents.calibration import Calibration
 from agents.decisions import Decision
-from agents.emitter import Emitter
+from agents.emitter import Emitter, take_answered
 from agents.handlers import Handlers
 from agents.notices import Notices
 from agents.rulebook.rules import Rules
@@ -277,7 +277,7 @@ class Core:
         cause = {"type": "customer.erased", "event_id": event.event_id}
         for opened in customer.open:
             opened.since = 0
-        self.emitter.cancel_answered(event.customer_id, customer, 0, "the customer was erased", cause)
+        self.emitter.cancel(event.customer_id, take_answered(customer, 0), "the customer was erased", cause)
         self._drop(key, customer)
 
     def _drop(self, key: bytes, customer: Customer) -> None:

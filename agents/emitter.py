@@ -71,17 +71,10 @@ class Emitter:
                 customer.open.remove(min(customer.open, key=_expiry))
         return trigger
 
-    def cancel_answered(
-        self, customer_id: str, customer: Customer, at: int, reason: str, cause: dict[str, Any]
-    ) -> None:
-        """Cancel what an order at `at` contradicts."""
-        kept = []
-        for opened in customer.open:
-            if at >= opened.since:
-                self._cancel(customer_id, opened, reason, cause)
-            elif opened.since < NEVER or opened.expires_at > at:
-                kept.append(opened)
-        customer.open = kept
+    def cancel(self, customer_id: str, which: list[OpenTrigger], reason: str, cause: dict[str, Any]) -> None:
+        """Cancel triggers that are no longer open."""
+        for opened in which:
+            self._cancel(customer_id, opened, reason, cause)
 
     def cancel_where(
         self,
@@ -103,6 +96,19 @@ class Emitter:
     def _cancel(self, customer_id: str, opened: OpenTrigger, reason: str, cause: dict[str, Any]) -> None:
         stamp = max(self.now, opened.fired_at)
         self.decisions.append(cancel(opened, customer_id, stamp, reason, cause))
+
+
+def take_answered(customer: Customer, at: int) -> list[OpenTrigger]:
+    """What an order at `at` contradicts, for `Emitter.cancel`: open no longer. What only expires is let go."""
+    answered, kept = [], []
+    for opened in customer.open:
+        since = opened.since
+        if at >= since:
+            answered.append(opened)
+        elif since < NEVER or opened.expires_at > at:
+            kept.append(opened)
+    customer.open = kept
+    return answered
 
 
 def _expiry(opened: OpenTrigger) -> int:

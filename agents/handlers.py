@@ -6,7 +6,7 @@ from typing import Any
 
 from agents.calibration import Calibration
 from agents.decisions import iso
-from agents.emitter import Emitter
+from agents.emitter import Emitter, take_answered
 from agents.notices import Notices
 from agents.sales import Sales
 from agents.triggers.basket import Baskets
@@ -96,27 +96,28 @@ class Handlers:
     # -- purchases
 
     def _order_completed(self, customer_id: str, key: bytes, customer: Customer, event: OrderCompleted, at: int) -> int:
-        if find_order(customer.orders, event.order_id) is not None:
+        before, backfill, total = customer.orders, event.backfill, event.total
+        if find_order(before, event.order_id) is not None:
             self.counts["duplicate"] += 1
             return self.wake(customer)
         self._baskets.add(customer_id, customer, event, at)
-        order = RecentOrder(event.order_id, event.event_id, at, event.total)
-        if not event.backfill:
-            before = customer.orders
-            self.sales.add(event.total, event.currency, at, None if before is None else before.last_at)
+        if not backfill:
+            self.sales.add(total, event.currency, at, None if before is None else before.last_at)
         if self._calibration is not None:
-            self._calibration.ordered(key, customer.orders, at, event.backfill)
-        orders = customer.orders = add_order(customer.orders, order, self._clock)
+            self._calibration.ordered(key, before, at, backfill)
+        order = RecentOrder(event.order_id, event.event_id, at, total)
+        orders = customer.orders = add_order(before, order, self._clock)
         if at == orders.last_at:
-            orders.imported = event.backfill
+            orders.imported = backfill
             orders.muted_until = 0
-        if event.backfill:  # what it makes due up to now is past, wherever among the orders it belongs
+        if backfill:  # what it makes due up to now is past, wherever among the orders it belongs
             orders.muted_until = self._emitter.now
         customer.cart = empty_cart(customer.cart, at)
         _end_checkout(customer, at)
-        customer.viewed = forget_views(customer.viewed, at)
-        if customer.open:
-            self._emitter.cancel_answered(customer_id, customer, at, "an order came", _cause(event, at))
+        if customer.viewed is not None:
+            customer.viewed = forget_views(customer.viewed, at)
+        if customer.open and (answered := take_answered(customer, at)):
+            self._emitter.cancel(customer_id, answered, "an order came", _cause(event, at))
         if event.items and (dues := self._replenish.bought(customer, event, at)):
             self._replenish.answer(customer_id, customer, dues, _cause(event, at))
         self._repurchase.replan(key, customer, orders)

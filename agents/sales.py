@@ -30,7 +30,8 @@ class Sales:
             self._first += 1
         else:
             self._again += 1
-            self._gap += max(0, at - before)
+            if at > before:
+                self._gap += at - before
         self._revenue[currency] += total
 
     def take(self) -> Sold:

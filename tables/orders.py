@@ -100,16 +100,17 @@ def add_order(orders: Orders | None, order: RecentOrder, clock: Clock = CALENDAR
     if orders is None:
         return Orders(1, at, at, 1, 0.0, 0.0, [order])
     orders.count += 1
-    if at >= orders.last_at:
-        _add_gap(orders, orders.last_at, at, clock)
-        if at > orders.last_at:
+    last_at, recent = orders.last_at, orders.recent
+    if at >= last_at:
+        _add_gap(orders, last_at, at, clock)
+        if at > last_at:
             orders.told = 0
         orders.last_at = at
-        orders.recent.append(order)
+        recent.append(order)
     else:
         _insert_late(orders, order, clock)
-    if len(orders.recent) > REMEMBERED:
-        del orders.recent[0]
+    if len(recent) > REMEMBERED:
+        del recent[0]
     return orders
 
 

@@ -112,17 +112,25 @@ def with_new(packed: bytes, at: int, items: Sequence[OrderItem]) -> bytes | None
     so it calls as little as it can.
     """
     packed = packed or _EMPTY
-    end = -packed[4] * _ONCE_SIZE or None
-    once = packed[end:] if end else b""
-    if not _FIRST_SECOND <= at <= LAST_SECOND or once[-6:-2] >= (when := at.to_bytes(4, "big")):
+    count = packed[4]
+    end = len(packed) - count * _ONCE_SIZE
+    if not _FIRST_SECOND <= at <= LAST_SECOND:
+        return None
+    when = at.to_bytes(4, "big")
+    if count and packed[-6:-2] >= when:
         return None
     named = packed[_HEAD_SIZE + packed[5] * _TWICE_SIZE : end]
     known = packed.find  # `in` takes half as long again: it tries the name as a number first
-    bought: dict[bytes, bytes] = {}
+    names: set[bytes] = set()
+    bought: list[bytes] = []
     for item in items:
-        name = xxh32_digest(item.product_id)
-        if known(name) >= 0 or name in bought or (named and item.product_id.encode() in named):
+        product = item.product_id
+        name = xxh32_digest(product)
+        if known(name) >= 0 or name in names or (named and product.encode() in named):
             return None
-        bought[name] = name + when + _HALVES[item.quantity]
-    kept = (once + b"".join(sorted(bought.values(), reverse=True)))[-ONCE * _ONCE_SIZE :]
+        names.add(name)
+        bought.append(name + when + _HALVES[item.quantity])
+    bought.sort(reverse=True)
+    bought.insert(0, packed[end:])
+    kept = b"".join(bought)[-ONCE * _ONCE_SIZE :]
     return packed[:4] + _BYTES[len(kept) // _ONCE_SIZE] + packed[5:end] + kept

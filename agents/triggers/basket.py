@@ -35,6 +35,26 @@ class _Case:
         return self.found.typical / self.rate
 
 
+@dataclass(frozen=True, slots=True)
+class _Trend:
+    """A rule of trends, and its thresholds in this shop."""
+
+    rule: BasketShrinking | BasketGrown
+    alarm: int
+    ewma: float
+    cusum: float
+
+    def begins(self, basket: Basket, ewma: float, cusum: float) -> bool:
+        """Whether it does with an amount that is about to join; again only after it has ended (half way)."""
+        if basket.alarms & self.alarm:
+            if ewma < self.ewma / 2 and cusum < self.cusum / 2:
+                basket.alarms &= ~self.alarm
+        elif (ewma >= self.ewma or cusum >= self.cusum) and self.rule.enabled and basket.n >= self.rule.min_orders:
+            basket.alarms |= self.alarm
+            return True
+        return False
+
+
 class Baskets:
     """Scores each order against the customer's own history in its currency, then makes it part of it."""
 
@@ -46,6 +66,10 @@ class Baskets:
         }
         self._least = min(self.shrunk.min_orders, self.shrinking.min_orders, self.grown.min_orders)
         self._prior = prior
+        self._rare = self.shrunk.p * prior.rarer
+        down, up = prior.strict_down, prior.strict_up
+        self._falls = _Trend(self.shrinking, SHRINKING, self.shrinking.ewma * down, self.shrinking.cusum * down)
+        self._rises = _Trend(self.grown, GROWN, self.grown.ewma * up, self.grown.cusum * up)
         self._rates, self._turned = rules.currencies.rates, rules.currencies.turned
         self._emit = emitter
 
@@ -70,14 +94,15 @@ class Baskets:
         if basket.n < self._least:
             basket.join(amount, self.counted(basket, amount))
             return
-        found = self._score(basket, amount)
-        case = _Case(customer_id, customer, basket, order, at, found, rate)
-        shrunk = self.shrunk
-        p = shrunk.p * self._prior.rarer
-        if shrunk.enabled and basket.n >= shrunk.min_orders and is_shrunk(found, amount, p, shrunk.ratio):
-            self._tell(shrunk, case, {"p": _short(found.p)}, _shrunk(case))
-        for rule, evidence in self._begun(basket, found):
-            self._tell(rule, case, evidence, _drifting(rule, case))
+        found, shrunk = self._score(basket, amount), self.shrunk
+        small = is_shrunk(found, amount, self._rare, shrunk.ratio) and shrunk.enabled and basket.n >= shrunk.min_orders
+        begun = self._begun(basket, found)
+        if (small or begun) and not order.backfill:
+            case = _Case(customer_id, customer, basket, order, at, found, rate)
+            if small:
+                self._tell(shrunk, case, {"p": _short(found.p)}, _shrunk(case))
+            for rule, evidence in begun:
+                self._tell(rule, case, evidence, _drifting(rule, case))
         basket.join(amount, found.joins)
 
     def again(self, currency: str, amounts: Iterable[float]) -> Basket:
@@ -101,32 +126,20 @@ class Baskets:
         return score(self._prior, basket.n, basket.n * basket.mean_ln, basket.ss, amount)
 
     def _begun(self, basket: Basket, found: Score) -> list[tuple[BasketShrinking | BasketGrown, dict[str, float]]]:
-        """The trends that begin with an amount that is about to join; each again only after it has ended (half way)."""
+        """The trends that begin with an amount that is about to join."""
         weight = found.z if abs(found.z) <= FULL else weighed(found.z)
         ewma = smooth(basket.ewma or 0.0, weight)
         down, up = drift_down(basket.down or 0.0, weight), drift_up(basket.up or 0.0, weight)
         basket.ewma, basket.down, basket.up = ewma, down or None, up or None
         begun: list[tuple[BasketShrinking | BasketGrown, dict[str, float]]] = []
-        for rule, alarm, level, cusum, strict in (
-            (self.shrinking, SHRINKING, -ewma, down, self._prior.strict_down),
-            (self.grown, GROWN, ewma, up, self._prior.strict_up),
-        ):
-            if basket.alarms & alarm:
-                if level < rule.ewma * strict / 2 and cusum < rule.cusum * strict / 2:
-                    basket.alarms &= ~alarm
-            elif (
-                (level >= rule.ewma * strict or cusum >= rule.cusum * strict)
-                and rule.enabled
-                and basket.n >= rule.min_orders
-            ):
-                basket.alarms |= alarm
-                begun.append((rule, {"ewma": round(ewma, 3), "cusum": round(cusum, 3)}))
+        if self._falls.begins(basket, -ewma, down):
+            begun.append((self.shrinking, {"ewma": round(ewma, 3), "cusum": round(down, 3)}))
+        if self._rises.begins(basket, ewma, up):
+            begun.append((self.grown, {"ewma": round(ewma, 3), "cusum": round(up, 3)}))
         return begun
 
     def _tell(self, rule: Rule, case: _Case, evidence: dict[str, Any], reason: str) -> None:
         order, found = case.order, case.found
-        if order.backfill:
-            return
         ref = self._refs[rule.NAME]
         self._emit.trigger(
             case.customer,

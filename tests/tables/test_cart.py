@@ -182,4 +182,3 @@ def test_views_up_to_an_order_are_forgotten() -> None:
     assert kept is not None
     assert set(kept) == {"pot"}
     assert forget_views(kept, 3) is None
-    assert forget_views(None, 3) is None

@@ -11,7 +11,7 @@ import pytest
 
 from streams.brokers.embedded import EmbeddedBroker
 from tests.bench.inmemory import PER_BATCH, InMemory, batches, calls
-from tests.support.compiled import PROGRAM, ROOT, NoCompilerError, environment
+from tests.support.compiled import PROGRAM, ROOT, environment
 from tests.support.outcomes import LOADS
 from tests.support.topics_io import Send, event, now, produce, read_all
 from tests.support.workers import deploy, rules_of_a_minute, running
@@ -37,13 +37,8 @@ pytestmark = pytest.mark.xdist_group("compiled")
 
 
 @pytest.fixture(scope="module")
-def environ() -> dict[str, str]:
-    try:
-        return environment()
-    except NoCompilerError as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+def environ(compiler: None) -> dict[str, str]:  # noqa: ARG001 - it may skip
+    return environment()
 
 
 def python(*arguments: str | Path, env: dict[str, str], cwd: Path = ROOT) -> str:

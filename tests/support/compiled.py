@@ -6,6 +6,7 @@ A process that has `environment()` runs them; the one that asks goes on with the
 import fcntl
 import hashlib
 import os
+import runpy
 import subprocess
 import sys
 import tempfile
@@ -21,16 +22,16 @@ _CACHE = ROOT / ".cache" / "compiled"
 _KEPT = 4
 """Builds of so many versions of the sources stay, those used last: worktrees may share the folder."""
 _SECONDS = 900.0
-_MISSING = 2
-"""The program's status where there is nothing to compile with."""
 
 
-class NoCompilerError(RuntimeError):
-    """Nothing can be compiled here; the message says what is missing."""
+def missing() -> str | None:
+    """What is needed to compile and not here, and how to get it."""
+    reason: str | None = runpy.run_path(str(PROGRAM))["fault"]()
+    return reason
 
 
 def compiled() -> Path:
-    """The folder that holds the compiled packages. Raises NoCompilerError."""
+    """The folder that holds the compiled packages, where nothing is missing."""
     home = _CACHE / _digest()
     _CACHE.mkdir(parents=True, exist_ok=True)
     with (_CACHE / "lock").open("w") as lock:
@@ -47,7 +48,7 @@ def compiled() -> Path:
 
 
 def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """`environ` for a process that runs the compiled packages, wherever it is started. Raises NoCompilerError."""
+    """`environ` for a process that runs the compiled packages, wherever it is started."""
     # or `python -m` would look into the working directory first, which may be the project's
     return {**environ, "PYTHONPATH": f"{compiled()}{os.pathsep}{ROOT}", "PYTHONSAFEPATH": "1"}
 
@@ -65,8 +66,6 @@ def _build(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, PROGRAM, folder], capture_output=True, text=True, check=False, timeout=_SECONDS
     )
-    if done.returncode == _MISSING:
-        raise NoCompilerError(done.stderr.strip())
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:

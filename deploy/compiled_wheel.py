@@ -21,11 +21,13 @@ ROOT = Path(__file__).resolve().parents[1]
 NEEDED = ("pyproject.toml", "README.md", "LICENSE", "tables", "agents", "streams")
 """What a wheel is made of."""
 MODULES = (
+    "tables/cartchanges.py",
     "tables/clock.py",
     "tables/productform.py",
     "tables/retention.py",
     "tables/states.py",
     "tables/timers.py",
+    "tables/visitor.py",
     "agents/agenda.py",
     "agents/core.py",
     "agents/emitter.py",

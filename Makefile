@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test bench sim chaos soak lint dashboards lock sbom audit clean
+.PHONY: help setup demo test bench sim chaos soak lint dashboards lock wheel sbom audit clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -47,6 +47,9 @@ lock: setup ## renew requirements.lock from pyproject.toml, and the part of it f
 	@$(COMPILE) --extra demo --extra senders --extra test -o requirements.lock pyproject.toml
 	@$(COMPILE) --extra build -c requirements.lock -o deploy/requirements.lock pyproject.toml
 
+wheel: setup ## dist/*.whl, its hot path compiled: for installing, not for editing (needs a C compiler)
+	@$(BIN)/python deploy/compiled_wheel.py dist
+
 # what an image holds, where there is a lock of its own for that; else everything
 LOCKED = $(firstword $(wildcard deploy/requirements.lock) requirements.lock)
 
@@ -63,4 +66,4 @@ audit: .cache/audit/ready ## ask for known holes in what is locked (needs the ne
 	@.cache/audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --requirement $(LOCKED)
 
 clean: ## remove what the other targets made
-	@rm -rf .venv .cache/peers .cache/audit sbom.json build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .cache/peers .cache/audit sbom.json build dist .cache/compiled *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

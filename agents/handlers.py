@@ -14,7 +14,16 @@ from agents.triggers.cart import Carts
 from agents.triggers.replenish import Replenish
 from agents.triggers.repurchase import Repurchase
 from agents.triggers.returns import Returns
-from tables.cart import MAX_LINES, add_item, empty_cart, forget_views, remove_item, replace_cart, start_checkout, view
+from tables.cart import MAX_LINES
+from tables.cartchanges import (
+    add_item,
+    empty_cart,
+    forget_views,
+    remove_item,
+    replace_cart,
+    start_checkout,
+    view,
+)
 from tables.clock import CALENDAR, Clock
 from tables.customer import NEVER, Customer, Profile, Visitor
 from tables.events import (

@@ -133,6 +133,7 @@ def test_whose_timer_goes_off_before_its_turn_is_planned_then(hours: float) -> N
     assert names == {"builtin-1" if hours <= 0 else shop.parameters.version}
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("carts", [0, 7])
 def test_many_whose_timers_go_off_before_their_turn_are_planned_together(
     carts: int, monkeypatch: pytest.MonkeyPatch

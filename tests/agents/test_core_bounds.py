@@ -5,6 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import pytest
+
 from tables.events import AnyEvent
 from tables.productform import unpack_products
 from tests.support.core import HOUR, Shop, added, cart, day, erased, hour, in_cart, item, order, viewed
@@ -32,6 +34,7 @@ def taken(shop: Shop, event: AnyEvent) -> None:
     shop.settle()
 
 
+@pytest.mark.interpreted
 def test_one_customer_with_twenty_thousand_orders() -> None:
     shop = Shop()
     costs = []

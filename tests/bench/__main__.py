@@ -23,7 +23,7 @@ from tests.bench.peers.contest import Contest, made
 from tests.bench.report import Report, lines_of, machine
 from tests.bench.rounds import Side, comparison
 from tests.bench.topics import remove_topics
-from tests.bench.worker import BenchError
+from tests.bench.worker import BenchError, built
 from tests.support.brokers import ApacheKafka
 from tests.support.maven import available
 
@@ -47,6 +47,8 @@ class _Load:
     events: int
     apart: int
     seed: int
+    interpreted: bool
+    """Whether the worker runs from its sources."""
 
     def rows(self, end: int) -> Iterator[Row]:
         """`end`: when the last event is, epoch ms."""
@@ -100,7 +102,13 @@ def _measure(place: _Place, load: _Load, rounds: int) -> Side:
             _say(f"round {number}: the client's limit {side.limits[-1].rate:,.0f} events/s")
             for mode in place.modes:
                 name = f"{mode.replace('_', '-')}-{number}"
-                found = run(replace(settings, delivery=mode), sent, name, recover=number == rounds)
+                found = run(
+                    replace(settings, delivery=mode),
+                    sent,
+                    name,
+                    recover=number == rounds,
+                    interpreted=load.interpreted,
+                )
                 side.runs[mode].append(found)
                 _say(f"round {number}: {mode} {found.rate:,.0f} events/s")
                 if isinstance(broker, ApacheKafka):
@@ -137,14 +145,25 @@ def _backtest() -> float | None:
     help=f"Measured beside it on Apache Kafka: all, none, or of {', '.join(SYSTEMS)}, between commas.",
 )
 @click.option("--seed", default=SEED, show_default=True, help="Another seed gives other events.")
+@click.option("--interpreted", is_flag=True, help="The worker from its sources, not compiled as in an image.")
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write every round here, too.")
-def bench(events: int, apart: int, rounds: int, broker: str, peers: list[Peer], seed: int, file: Path | None) -> None:
+def bench(
+    events: int,
+    apart: int,
+    rounds: int,
+    broker: str,
+    peers: list[Peer],
+    seed: int,
+    interpreted: bool,
+    file: Path | None,
+) -> None:
     """Measure the worker beside the client's limit and its peers, over the same log, in turn."""
     for name in ("kafka", "aiokafka"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     where = machine()  # first: it tells how busy the machine was before
+    where["worker"] = built(interpreted=interpreted)
     try:
-        load = _Load(events, apart, seed)
+        load = _Load(events, apart, seed, interpreted)
         sides = [_measure(place, load, rounds) for place in _places(broker, peers)]
     except (BenchError, BrokerError, BrokerStartError) as error:
         click.echo(f"bench: {error}", err=True)

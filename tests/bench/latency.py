@@ -24,7 +24,7 @@ from tests.bench.falling import measure as measure_fall
 from tests.bench.realtime import Realtime, Shop
 from tests.bench.realtime import measure as measure_shop
 from tests.bench.report import machine
-from tests.bench.worker import BenchError
+from tests.bench.worker import BenchError, built
 from tests.support.brokers import ApacheKafka
 
 PARTS = ("events", "timers", "load")
@@ -67,7 +67,7 @@ def _say(text: str) -> None:
 
 def measure(parts: Sequence[str], shop: Shop, idle: Fall, busy: Fall) -> Figures:
     """Each part on a broker of its own. Raises BenchError, BrokerStartError."""
-    figures = Figures(machine())
+    figures = Figures(machine() | {"worker": built()})
     packed = packed_states(DISTINCT, round(time.time() * 1000))
     for part in parts:
         _say(f"{part}: preparing")

@@ -78,18 +78,18 @@ def limit(settings: Settings, events: int) -> Limit:
     return msgspec.json.decode(done.stdout, type=Limit)
 
 
-def run(settings: Settings, sent: Sent, name: str, *, recover: bool) -> Run:
+def run(settings: Settings, sent: Sent, name: str, *, recover: bool, interpreted: bool = False) -> Run:
     """Measure a worker with a group and a changelog of its own, called `name`. Raises BenchError."""
     settings = replace(
         settings, group=f"bench-{name}", topics=replace(settings.topics, changelog=f"bench-changelog-{name}")
     )
     create(settings)
-    with Worker(settings) as worker:
+    with Worker(settings, interpreted=interpreted) as worker:
         before = worker.use()
         metrics = worker.wait_for(sent.events, _STANDSTILL)
         after = worker.use()
         began = worker.ready_at
-    recovery = _recover(settings, before.rss) if recover else None
+    recovery = _recover(settings, before.rss, interpreted=interpreted) if recover else None
     contents = read_contents(settings)
     return Run(
         delivery=settings.delivery,
@@ -108,8 +108,8 @@ def run(settings: Settings, sent: Sent, name: str, *, recover: bool) -> Run:
     )
 
 
-def _recover(settings: Settings, empty: int) -> Recovery:
-    with Worker(settings) as worker:
+def _recover(settings: Settings, empty: int, *, interpreted: bool) -> Recovery:
+    with Worker(settings, interpreted=interpreted) as worker:
         metrics = worker.metrics()
         states, seconds = worker.restored()
         return Recovery(

@@ -7,7 +7,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
+from importlib.metadata import version
 from types import TracebackType
 from typing import Self
 
@@ -16,8 +16,9 @@ from streams.brokers.embedded import free_port
 from streams.settings import Settings
 from streams.worker import READY
 from tests.bench.process import Use, use_of
+from tests.support import compiled
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = compiled.ROOT
 _START_SECONDS = 120.0
 _LOOK_SECONDS = 0.5
 _SAMPLE = re.compile(r"^(\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
@@ -28,11 +29,19 @@ class BenchError(RuntimeError):
     """The measurement cannot go on; the message says why."""
 
 
-def environment(settings: Settings, folder: str, metrics: str) -> dict[str, str]:
+def built(*, interpreted: bool = False) -> str:
+    """How the worker that is measured is built: compiled, as in an image, where that can be done here."""
+    if interpreted:
+        return "interpreted"
+    reason = compiled.missing()
+    return f"interpreted ({reason})" if reason else f"compiled by mypyc {version('mypy')}"
+
+
+def environment(settings: Settings, folder: str, metrics: str, *, interpreted: bool = False) -> dict[str, str]:
     """The worker's environment: ours without settings of Offbeat, and these. All else is the worker's default."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OFFBEAT_")}
-    return kept | {
-        "PYTHONPATH": str(ROOT),
+    code = {**kept, "PYTHONPATH": str(ROOT)} if interpreted or compiled.missing() else compiled.environment(kept)
+    return code | {
         "OFFBEAT_BROKERS": settings.brokers,
         "OFFBEAT_DELIVERY": settings.delivery,
         "OFFBEAT_GROUP": settings.group,
@@ -49,8 +58,8 @@ class Worker:
     Several are started together by `start`, and waited for by `wait_until_ready`.
     """
 
-    def __init__(self, settings: Settings, patience: float = _START_SECONDS) -> None:
-        self._settings, self._patience = settings, patience
+    def __init__(self, settings: Settings, patience: float = _START_SECONDS, *, interpreted: bool = False) -> None:
+        self._settings, self._patience, self._interpreted = settings, patience, interpreted
         self._folder = tempfile.TemporaryDirectory(prefix="offbeat-bench-")
         self._metrics = f"127.0.0.1:{free_port()}"
         self._child: Child | None = None
@@ -59,11 +68,9 @@ class Worker:
 
     def start(self) -> None:
         """Start the process, without waiting."""
+        env = environment(self._settings, self._folder.name, self._metrics, interpreted=self._interpreted)
         self.started_at = time.time()
-        self._child = Child(
-            [sys.executable, "-m", "streams", "worker"],
-            env=environment(self._settings, self._folder.name, self._metrics),
-        )
+        self._child = Child([sys.executable, "-m", "streams", "worker"], env=env)
 
     def wait_until_ready(self) -> None:
         """Return when all partitions that it has are live. Raises BenchError."""

@@ -76,6 +76,8 @@ def build(project: Path, root: Path) -> Image:
             _run(image.inside(rest), Path(image.workdir), base)
         elif name == "COPY" and stage == "build":
             *sources, target = rest.split()
+            if target.endswith("/"):
+                Path(image.workdir, image.inside(target)).mkdir(exist_ok=True)
             for source in sources:
                 _copy(project, source, Path(image.workdir, image.inside(target)))
         elif name == "COPY":
@@ -105,13 +107,16 @@ def _note(image: Image, name: str, rest: str, base: Path) -> None:
 
 
 def _base(root: Path) -> Path:
-    """The folder of `python` and `pip`, as the base image has them."""
+    """The folder of `python`, `pip` and `apt-get`, as the base image has them."""
     folder = root / "usr" / "bin"
     folder.mkdir(parents=True)
     for name, arguments in (("python", ""), ("pip", "-m pip ")):
         program = folder / name
         program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {arguments}"$@"\n')
         program.chmod(0o755)
+    nothing = folder / "apt-get"  # what Debian has is here, or the test is skipped
+    nothing.write_text("#!/bin/sh\n")
+    nothing.chmod(0o755)
     return folder
 
 

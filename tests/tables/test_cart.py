@@ -6,19 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tables.cart import (
-    MAX_LINES,
-    MAX_VIEWED,
-    Cart,
-    Viewed,
-    add_item,
-    empty_cart,
-    forget_views,
-    remove_item,
-    replace_cart,
-    start_checkout,
-    view,
-)
+from tables.cart import MAX_LINES, MAX_VIEWED, Cart, Viewed
+from tables.cartchanges import add_item, empty_cart, forget_views, remove_item, replace_cart, start_checkout, view
 from tables.events import CartItem, CartItemAdded, CartItemRemoved
 from tests.support.core import added, cart, checkout, removed, viewed
 

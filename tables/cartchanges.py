@@ -1,0 +1,153 @@
+"""What events do to a cart, a checkout and products looked at. Apart from `tables.cart`, so that it can be compiled."""
+
+from tables.cart import MAX_LINES, MAX_VIEWED, Cart, CartLine, Checkout, Viewed
+from tables.events import CartItem, CartItemAdded, CartItemRemoved, CartUpdated, CheckoutStarted, ProductViewed
+
+
+def _touch(cart: Cart, at: int, event_id: str, cart_id: str | None, backfill: bool) -> None:
+    if at > cart.touched_at:
+        cart.touched_at = at
+        cart.touched_by = event_id
+        cart.told = backfill
+    if cart_id is not None:
+        cart.cart_id = cart_id
+
+
+def add_item(cart: Cart | None, event: CartItemAdded, at: int) -> Cart:
+    """The cart after an item came in; one that an order or a whole cart has overtaken changes nothing."""
+    if cart is None:
+        cart = Cart({})
+    elif at < cart.since:
+        return cart
+    line = cart.lines.get(event.product_id)
+    if line is None:
+        cart.lines[event.product_id] = CartLine(event.quantity, event.price, event.category, at)
+        if len(cart.lines) > MAX_LINES:
+            del cart.lines[min(cart.lines, key=lambda product: cart.lines[product].at)]
+    elif line.quantity > 0 or at < line.at:
+        line.quantity += event.quantity
+        _describe(line, event, at)
+    else:
+        line.quantity = event.quantity
+        _describe(line, event, at)
+    _touch(cart, at, event.event_id, event.cart_id, event.backfill)
+    return cart
+
+
+def remove_item(cart: Cart | None, event: CartItemRemoved, at: int) -> Cart:
+    """The cart after an item went out. A removal that comes before its adding is kept until that one is known."""
+    if cart is None:
+        cart = Cart({})
+    elif at < cart.since:
+        return cart
+    line = cart.lines.get(event.product_id)
+    if line is None:
+        if len(cart.lines) < MAX_LINES:
+            cart.lines[event.product_id] = CartLine(-event.quantity, event.price, event.category, at)
+    else:
+        line.quantity -= event.quantity
+        line.at = max(line.at, at)
+    if cart.empty:
+        cart.cart_id = None
+    _touch(cart, at, event.event_id, event.cart_id, event.backfill)
+    return cart
+
+
+def _describe(line: CartLine, event: CartItemAdded, at: int) -> None:
+    line.at = max(line.at, at)
+    if event.price is not None:
+        line.price = event.price
+    if event.category is not None:
+        line.category = event.category
+
+
+def replace_cart(cart: Cart | None, event: CartUpdated, at: int) -> Cart:
+    """The cart as a whole message has it; an older message than the newest change changes nothing."""
+    if cart is not None and at < max(cart.touched_at, cart.since):
+        return cart
+    lines = _lines(event.items, at)
+    if cart is None:
+        cart = Cart(lines)
+    else:
+        told = cart.told and _same(cart.lines, lines)
+        cart.lines = lines
+        _touch(cart, at, event.event_id, event.cart_id, event.backfill)
+        cart.since = at
+        cart.told = cart.told or told
+        return cart
+    cart.since = at
+    _touch(cart, at, event.event_id, event.cart_id, event.backfill)
+    return cart
+
+
+def _lines(items: list[CartItem], at: int) -> dict[str, CartLine]:
+    lines: dict[str, CartLine] = {}
+    for item in items[:MAX_LINES]:
+        line = lines.get(item.product_id)
+        if line is None:
+            lines[item.product_id] = CartLine(item.quantity, item.price, item.category, at)
+        else:
+            line.quantity += item.quantity
+    return lines
+
+
+def _same(old: dict[str, CartLine], new: dict[str, CartLine]) -> bool:
+    return {p: line.quantity for p, line in old.items() if line.quantity > 0} == {
+        p: line.quantity for p, line in new.items()
+    }
+
+
+def empty_cart(cart: Cart | None, at: int) -> Cart | None:
+    """The cart after all that lay in it up to `at` was bought or thrown away; what was touched later stays."""
+    if cart is None:
+        return Cart({}, since=at)
+    if at >= cart.touched_at:
+        cart.lines = {}
+        cart.cart_id = None
+        cart.told = False
+    else:
+        cart.lines = {product: line for product, line in cart.lines.items() if line.at > at}
+    if at > cart.since:  # noqa: PLR1730 - asked for every order; max() takes four times as long
+        cart.since = at
+    return cart
+
+
+def start_checkout(
+    cart: Cart | None, checkout: Checkout | None, event: CheckoutStarted, at: int
+) -> tuple[Cart, Checkout | None]:
+    """The cart and the checkout after one was started; its items, where it names them, are the cart.
+
+    One that comes late, after a younger one or after the cart it belongs to has had its trigger, changes nothing.
+    """
+    if cart is None:
+        cart = Cart({})
+    elif (checkout is not None and at < checkout.at) or (cart.told and at <= cart.touched_at):
+        return cart, checkout
+    if event.items and at >= max(cart.touched_at, cart.since):
+        cart.lines = _lines(event.items, at)
+    _touch(cart, at, event.event_id, event.cart_id, event.backfill)
+    return cart, Checkout(at, event.event_id, event.total, event.backfill)
+
+
+def view(viewed: dict[str, Viewed] | None, event: ProductViewed, at: int) -> dict[str, Viewed]:
+    """The products looked at, with one more look."""
+    if viewed is None:
+        return {event.product_id: Viewed(1, at, event.event_id, event.category)}
+    seen = viewed.get(event.product_id)
+    if seen is None:
+        viewed[event.product_id] = Viewed(1, at, event.event_id, event.category)
+        if len(viewed) > MAX_VIEWED:
+            del viewed[min(viewed, key=lambda product: viewed[product].at)]
+    else:
+        seen.times += 1
+        if at >= seen.at:
+            seen.at = at
+            seen.event_id = event.event_id
+        if event.category is not None:
+            seen.category = event.category
+    return viewed
+
+
+def forget_views(viewed: dict[str, Viewed], at: int) -> dict[str, Viewed] | None:
+    """What was looked at after `at`; None when nothing was."""
+    return {product: seen for product, seen in viewed.items() if seen.at > at} or None

@@ -121,16 +121,12 @@ def with_new(packed: bytes, at: int, items: Sequence[OrderItem]) -> bytes | None
         return None
     named = packed[_HEAD_SIZE + packed[5] * _TWICE_SIZE : end]
     known = packed.find  # `in` takes half as long again: it tries the name as a number first
-    names: set[bytes] = set()
-    bought: list[bytes] = []
+    bought: dict[bytes, bytes] = {}
     for item in items:
         product = item.product_id
         name = xxh32_digest(product)
-        if known(name) >= 0 or name in names or (named and product.encode() in named):
+        if known(name) >= 0 or name in bought or (named and product.encode() in named):
             return None
-        names.add(name)
-        bought.append(name + when + _HALVES[item.quantity])
-    bought.sort(reverse=True)
-    bought.insert(0, packed[end:])
-    kept = b"".join(bought)[-ONCE * _ONCE_SIZE :]
+        bought[name] = name + when + _HALVES[item.quantity]
+    kept = b"".join((packed[end:], *sorted(bought.values(), reverse=True)))[-ONCE * _ONCE_SIZE :]
     return packed[:4] + _BYTES[len(kept) // _ONCE_SIZE] + packed[5:end] + kept

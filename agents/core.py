@@ -24,10 +24,11 @@ from agents.triggers.cart import Carts
 from agents.triggers.replenish import Replenish
 from agents.triggers.repurchase import Repurchase
 from tables.clock import Clock
-from tables.customer import NEVER, Customer, Visitor, seen_before
+from tables.customer import NEVER, Customer, Visitor
 from tables.events import CARTS, SOURCES, AnyEvent, CustomerErased, OrderCompleted
 from tables.parameters import Parameters
 from tables.retention import BROWSING, NAMES, forget, forget_at, lies
+from tables.seen import seen_before
 from tables.states import Changes, States
 
 NOTHING = (-1, -1, -1)

@@ -23,8 +23,10 @@ NEEDED = ("pyproject.toml", "README.md", "LICENSE", "tables", "agents", "streams
 MODULES = (
     "tables/cartchanges.py",
     "tables/clock.py",
+    "tables/customerform.py",
     "tables/productform.py",
     "tables/retention.py",
+    "tables/seen.py",
     "tables/states.py",
     "tables/timers.py",
     "tables/visitor.py",

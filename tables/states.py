@@ -7,20 +7,8 @@ durable; when that fails, the states are of no use any more and are restored ane
 
 from collections.abc import Iterator, Mapping
 
-from tables.customer import (
-    HEAD,
-    HEAD_SIZE,
-    NEVER,
-    OLDEST,
-    VERSION,
-    Customer,
-    Visitor,
-    pack,
-    read_head,
-    unpack,
-    with_head,
-    with_wake,
-)
+from tables.customer import NEVER, Customer, Visitor
+from tables.customerform import HEAD, HEAD_SIZE, OLDEST, VERSION, pack, read_head, unpack, with_head, with_wake
 from tables.timers import Entry, Timers
 from tables.visitor import unpack_visitor
 

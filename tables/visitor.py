@@ -11,7 +11,8 @@ import msgspec
 from msgspec import NODEFAULT, Raw
 from msgspec.structs import FieldInfo, fields
 
-from tables.customer import HEAD, HEAD_SIZE, VERSION, Customer, StateError, Visitor, unpack
+from tables.customer import Customer, StateError, Visitor
+from tables.customerform import HEAD, HEAD_SIZE, VERSION, unpack
 
 
 def _carried(field: FieldInfo) -> tuple[str, Any, Any]:

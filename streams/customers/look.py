@@ -19,7 +19,8 @@ from streams.customers.sent import sent
 from streams.delivery.whole import Tell
 from streams.errors import StopError
 from streams.settings import Settings
-from tables.customer import Customer, read_head, unpack
+from tables.customer import Customer
+from tables.customerform import read_head, unpack
 from tables.parameters import Parameters
 
 

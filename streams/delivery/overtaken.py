@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from streams.flow.mark import Mark, decode_mark, encode_mark
-from tables.customer import read_progress
+from tables.customerform import read_progress
 
 HEADER = "applied"
 _encode = msgspec.json.encode

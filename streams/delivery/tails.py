@@ -12,7 +12,8 @@ from streams.brokers.reading import Reading, end_of
 from streams.delivery.changelog import MARK
 from streams.flow.mark import Mark, decode_mark
 from streams.settings import Settings
-from tables.customer import StateError, read_head
+from tables.customer import StateError
+from tables.customerform import read_head
 
 _WINDOWS = (500, 5_000, 50_000)
 """How many offsets before the end of the changelog are read to find a mark, which comes with every batch."""

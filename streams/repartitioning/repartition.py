@@ -35,7 +35,7 @@ from streams.repartitioning.repartitionplan import (
     plan,
 )
 from streams.settings import Settings
-from tables.customer import moved
+from tables.customerform import moved
 from tables.events import SOURCES
 
 CHUNK = 5_000

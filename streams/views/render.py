@@ -10,7 +10,8 @@ from msgspec import Struct
 from agents.decisions import Cancellation, Decision, iso
 from agents.portrait import Portrait
 from streams.views.backlog import Change
-from tables.customer import Customer, OpenTrigger, unpack
+from tables.customer import Customer, OpenTrigger
+from tables.customerform import unpack
 
 _encode = msgspec.json.Encoder().encode
 

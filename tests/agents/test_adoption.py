@@ -10,7 +10,8 @@ import pytest
 from agents.decisions import iso
 from agents.sweep import MOST_TURNS, SPREAD, TURN, Sweep
 from agents.triggers.repurchase import Repurchase
-from tables.customer import NEVER, Customer, read_head
+from tables.customer import NEVER, Customer
+from tables.customerform import read_head
 from tables.events import AnyEvent
 from tables.orders import DAY
 from tables.parameters import BUILTIN, Parameters

@@ -8,7 +8,8 @@ import pytest
 from agents.core import Core
 from agents.decisions import Trigger
 from agents.rulebook.rules import Rules
-from tables.customer import NEVER, read_head
+from tables.customer import NEVER
+from tables.customerform import read_head
 from tables.events import SOURCES, AnyEvent
 from tables.orders import DAY
 from tables.parameters import BUILTIN

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from agents.decisions import iso
 from agents.rulebook.rules import BasketShrunk, CartAbandoned, RepurchaseDue, Rules, load_rules
-from tables.customer import read_head
+from tables.customerform import read_head
 from tables.parameters import BUILTIN, Parameters
 from tests.support.core import Shop, added, day, order
 

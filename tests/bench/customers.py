@@ -14,7 +14,8 @@ from uuid import UUID
 
 from agents.core import Core
 from agents.rulebook.rules import Rules
-from tables.customer import NEVER, read_head, with_wake
+from tables.customer import NEVER
+from tables.customerform import read_head, with_wake
 from tables.events import CARTS, PURCHASES, SOURCES, AnyEvent, CartItemAdded, OrderCompleted, OrderItem, ProductViewed
 from tables.orders import DAY
 from tables.parameters import BUILTIN

@@ -8,7 +8,7 @@ from statistics import fmean
 import msgspec
 from msgspec import Struct
 
-from tables.customer import HEAD_SIZE, unpack
+from tables.customerform import HEAD_SIZE, unpack
 from tables.states import States
 from tests.bench.customers import everybody
 

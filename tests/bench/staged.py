@@ -5,7 +5,8 @@ from itertools import cycle, islice
 
 from agents.core import Core
 from agents.rulebook.rules import Rules
-from tables.customer import NEVER, read_head
+from tables.customer import NEVER
+from tables.customerform import read_head
 from tables.events import CARTS, PURCHASES, SOURCES, AnyEvent, CartItemAdded, OrderCompleted, OrderItem
 from tables.orders import DAY
 from tables.parameters import BUILTIN

@@ -8,7 +8,8 @@ from agents.agenda import plan_fingerprint
 from agents.core import Core
 from agents.rulebook.rules import Rules
 from streams.flow.decode import decoder
-from tables.customer import NEVER, Customer, read_head, unpack
+from tables.customer import NEVER, Customer
+from tables.customerform import read_head, unpack
 from tables.events import CARTS, PURCHASES
 from tables.parameters import BUILTIN
 from tests.bench.crew import rate_between

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from streams.delivery.changelog import MARK
 from streams.delivery.overtaken import Sieve
 from streams.flow.mark import Mark, decode_mark
-from tables.customer import Customer, unpack
+from tables.customer import Customer
+from tables.customerform import unpack
 from tables.events import SOURCES
 from tests.sim.load import SETTINGS, Written
 from tests.sim.log import Kept, visible

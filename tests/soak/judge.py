@@ -20,7 +20,8 @@ from streams.delivery.changelog import MARK
 from streams.flow.messages import MessageWriter
 from streams.logs import LogLine
 from streams.settings import Settings
-from tables.customer import Customer, unpack
+from tables.customer import Customer
+from tables.customerform import unpack
 from tests.soak.ledger import Ledger
 from tests.soak.shop import Shop
 from tests.support.oracle import follow

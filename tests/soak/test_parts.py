@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from agents.rulebook.rules import Rules
-from tables.customer import pack
+from tables.customerform import pack
 from tables.orders import DAY
 from tests.chaos.slot import OddEnd
 from tests.soak.judge import Verdict

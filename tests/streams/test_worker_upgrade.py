@@ -8,8 +8,8 @@ from unittest.mock import patch
 import pytest
 
 from streams.brokers.embedded import EmbeddedBroker
-from tables import customer as module
-from tables.customer import VERSION
+from tables import customerform as module
+from tables.customerform import VERSION
 from tests.support.oracle import Expected, assert_equal, pure
 from tests.support.topics_io import packed_states
 from tests.support.workers import Deployment, Worker, deploy, offbeat, running
@@ -24,7 +24,7 @@ class NewerWorker(Worker):
 
     program = (
         "-c",
-        "import tables.customer as customer; customer.VERSION += 1; from streams.__main__ import main; main()",
+        "import tables.customerform as form; form.VERSION += 1; from streams.__main__ import main; main()",
     )
 
 

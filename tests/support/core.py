@@ -12,7 +12,8 @@ import msgspec
 from agents.core import Core
 from agents.decisions import Cancellation, Decision, Trigger
 from agents.rulebook.rules import Rules
-from tables.customer import NEVER, Customer, unpack
+from tables.customer import NEVER, Customer
+from tables.customerform import unpack
 from tables.events import (
     BY_SOURCE,
     SOURCES,

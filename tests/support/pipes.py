@@ -19,7 +19,8 @@ from streams.logs.merge import merge
 from streams.replay.pace import Clock
 from streams.replay.run import _Replay
 from streams.replay.sender import Sender
-from tables.customer import NEVER, Customer, unpack
+from tables.customer import NEVER, Customer
+from tables.customerform import unpack
 from tables.events import SOURCES, AnyEvent
 from tables.parameters import BUILTIN, BasketPrior, Parameters, TimingPrior
 from tests.support.core import encode, source_of

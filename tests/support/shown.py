@@ -17,7 +17,7 @@ from streams.views.outbox import Outbox
 from streams.views.render import Renderer
 from streams.views.store import ViewStore
 from streams.watch.viewmetrics import ViewMetrics
-from tables.customer import unpack
+from tables.customerform import unpack
 from tables.parameters import BUILTIN
 from tests.support.pipes import QUICK, Run
 from tests.support.topics_io import Broker, packed_states

@@ -14,7 +14,8 @@ from streams.brokers.embedded import EmbeddedBroker
 from streams.delivery.changelog import MARK
 from streams.flow.mark import Mark, decode_mark
 from streams.settings import Settings
-from tables.customer import NEVER, Customer, unpack
+from tables.customer import NEVER, Customer
+from tables.customerform import unpack
 from tables.events import SOURCES
 from tests.support.brokers import ApacheKafka
 

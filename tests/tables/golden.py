@@ -1,7 +1,7 @@
 """States as releases have written them: kept in files, so that every later release must read them.
 
 `python -m tests.tables.golden` writes the file of this release's form. Once a form was released its file stays as it
-is: a change of the fields needs a new VERSION (tables/customer.py), and so a new file.
+is: a change of the fields needs a new VERSION (tables/customerform.py), and so a new file.
 """
 
 import json
@@ -13,10 +13,12 @@ from msgspec.structs import fields
 
 from tables.basket import Basket, Foreign
 from tables.cart import Cart, CartLine, Checkout, Viewed
-from tables.customer import MAX_SEEN, NEVER, VERSION, Customer, OpenTrigger, Profile, pack
+from tables.customer import NEVER, Customer, OpenTrigger, Profile
+from tables.customerform import VERSION, pack
 from tables.orders import Orders, RecentOrder
 from tables.productform import pack_products
 from tables.products import Products, Regular
+from tables.seen import MAX_SEEN
 
 FOLDER = Path(__file__).parent / "golden"
 STRUCTS: tuple[type[Struct], ...] = (

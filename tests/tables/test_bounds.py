@@ -1,11 +1,12 @@
 """The largest state there can be: every text as long as an event may have it, every memory full."""
 
 from tables.cart import MAX_LINES, MAX_VIEWED
-from tables.customer import MAX_OPEN, MAX_SEEN
+from tables.customer import MAX_OPEN
 from tables.events import CustomerUpdated
 from tables.orders import DAY, REMEMBERED
 from tables.productform import unpack_products
 from tables.products import REGULARS
+from tables.seen import MAX_SEEN
 from tests.support.core import MINUTE, Shop, added, checkout, day, item, order, viewed
 
 LONGEST = 512

@@ -7,22 +7,10 @@ from hypothesis import strategies as st
 
 from tables.basket import Basket, Foreign
 from tables.cart import Cart, CartLine, Checkout, Viewed
-from tables.customer import (
-    HEAD_SIZE,
-    MAX_SEEN,
-    NEVER,
-    VERSION,
-    Customer,
-    OpenTrigger,
-    Profile,
-    StateError,
-    pack,
-    read_head,
-    seen_before,
-    unpack,
-    with_wake,
-)
+from tables.customer import NEVER, Customer, OpenTrigger, Profile, StateError
+from tables.customerform import HEAD_SIZE, VERSION, pack, read_head, unpack, with_wake
 from tables.orders import Orders, RecentOrder
+from tables.seen import MAX_SEEN, seen_before
 
 instants = st.integers(0, 1 << 53)
 names = st.text(max_size=30)

@@ -7,11 +7,12 @@ from unittest.mock import patch
 import msgspec
 import pytest
 
-from tables import customer as module
-from tables.customer import OLDEST, VERSION, Customer, StateError, pack, read_head, unpack
+from tables import customerform as module
+from tables.customer import Customer, StateError
+from tables.customerform import OLDEST, VERSION, pack, read_head, unpack
 from tests.tables.golden import CUSTOMERS, PLAN, STRUCTS, contents, path_of, shape, told
 
-MEND = "raise VERSION in tables/customer.py and run: python -m tests.tables.golden"
+MEND = "raise VERSION in tables/customerform.py and run: python -m tests.tables.golden"
 
 
 def golden(form: int) -> Any:

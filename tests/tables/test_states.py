@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from tables.customer import NEVER, Customer, Profile, StateError, pack, read_head, unpack
+from tables.customer import NEVER, Customer, Profile, StateError
+from tables.customerform import pack, read_head, unpack
 from tables.states import Changes, States
 
 KEYS = [b"a", b"b", b"c"]

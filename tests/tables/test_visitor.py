@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from msgspec.structs import fields
 
 from tables.cart import Cart, CartLine, Checkout, Viewed
-from tables.customer import HEAD_SIZE, NEVER, VERSION, Customer, StateError, Visitor, pack, seen_before, unpack
+from tables.customer import NEVER, Customer, StateError, Visitor
+from tables.customerform import HEAD_SIZE, VERSION, pack, unpack
+from tables.seen import seen_before
 from tables.states import States
 from tables.visitor import unpack_visitor
 from tests.tables import golden

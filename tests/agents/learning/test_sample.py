@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from agents.learning.sample import EVERYBODY, FORM, MAX_BYTES, Sample, SampleError, decode_sample, merge
 from agents.learning.sampling import Sampler, take_sample
 from tables.basket import Basket
-from tables.customer import Customer, pack
+from tables.customer import Customer
+from tables.customerform import pack
 from tables.orders import DAY, Orders, RecentOrder
 from tables.states import States
 from tests.support.core import Shop, added, day, order

@@ -15,7 +15,8 @@ from agents.rulebook.rules import LoyalAtRisk, Rules
 from agents.triggers.loyal import VipCandidates
 from tables.basket import GROWN, Basket
 from tables.clock import Clock
-from tables.customer import Customer, pack, read_head
+from tables.customer import Customer
+from tables.customerform import pack, read_head
 from tables.orders import DAY, Orders
 from tables.parameters import BUILTIN, Parameters
 from tables.standing import LEVELS, Quantiles, Standing, top

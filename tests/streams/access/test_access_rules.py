@@ -10,7 +10,8 @@ from kafka import KafkaConsumer
 from streams.access.security import Security
 from streams.flow.merge import Rejected
 from streams.flow.messages import MessageWriter
-from tables.customer import Customer, pack
+from tables.customer import Customer
+from tables.customerform import pack
 from tests.support.invented import invented
 from tests.support.oracle import assert_equal, pure
 from tests.support.secured import SecuredKafka, write_token

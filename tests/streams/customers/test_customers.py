@@ -11,7 +11,8 @@ from streams.commands import run
 from streams.customers.search import find, places_of
 from streams.delivery.tails import Tail
 from streams.repartitioning.repartitionplan import PARTITIONERS
-from tables.customer import Customer, pack
+from tables.customer import Customer
+from tables.customerform import pack
 from tests.support.commands import refused
 from tests.support.topics_io import Send, event, now, produce
 from tests.support.workers import Deployment, rules_of_a_minute, running

@@ -8,7 +8,8 @@ from streams.deadletters.letter import Letter
 from streams.deadletters.placing import place_by
 from streams.delivery.tails import Tail
 from streams.repartitioning.repartitionplan import PARTITIONERS
-from tables.customer import Customer, pack
+from tables.customer import Customer
+from tables.customerform import pack
 from tests.streams.deadletters.test_command import came_back, command, dead, viewed
 from tests.support.brokers import ApacheKafka
 from tests.support.topics_io import Send, produce

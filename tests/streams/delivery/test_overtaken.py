@@ -7,7 +7,8 @@ import pytest
 from streams.delivery.changelog import FENCE, MARK
 from streams.delivery.overtaken import Sieve, tombstone_headers
 from streams.flow.mark import Mark, Position, decode_mark, encode_mark
-from tables.customer import NEVER, Customer, StateError, pack, read_progress
+from tables.customer import NEVER, Customer, StateError
+from tables.customerform import pack, read_progress
 from tables.events import SOURCES
 from tests.support.pipes import Kept
 

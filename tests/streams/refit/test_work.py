@@ -11,7 +11,8 @@ from agents.learning.sampling import take_sample
 from streams.refit.child import Answer, Task
 from streams.refit.work import work
 from tables.clock import CALENDAR
-from tables.customer import Customer, pack
+from tables.customer import Customer
+from tables.customerform import pack
 from tables.orders import RecentOrder, add_order
 from tables.parameters import BUILTIN, Parameters
 from tables.states import States

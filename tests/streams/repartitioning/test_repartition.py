@@ -15,7 +15,8 @@ from confluent_kafka.admin import AdminClient
 from streams.brokers.embedded import EmbeddedBroker
 from streams.brokers.topics import look
 from streams.repartitioning.repartitionplan import PARTITIONERS
-from tables.customer import VERSION, Customer, pack, unpack
+from tables.customer import Customer
+from tables.customerform import VERSION, pack, unpack
 from tests.support.brokers import ApacheKafka
 from tests.support.killing import killed
 from tests.support.oracle import assert_equal, pure

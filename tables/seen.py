@@ -1,0 +1,19 @@
+"""Which events of a customer have been applied."""
+
+from tables.customer import Visitor
+
+MAX_SEEN = 32
+"""How many event ids are remembered: the second coming of one of them changes nothing."""
+_SEEN_BYTES = 8 * MAX_SEEN
+
+
+def seen_before(customer: Visitor, digest: bytes) -> bool:
+    """Whether an event id of this 8-byte hash was applied; if not, it is remembered."""
+    seen = customer.seen
+    at = seen.find(digest)
+    while at >= 0:
+        if not at % 8:
+            return True
+        at = seen.find(digest, at + 1)
+    customer.seen = seen + digest if len(seen) < _SEEN_BYTES else seen[len(digest) - _SEEN_BYTES :] + digest
+    return False

@@ -5,6 +5,7 @@ By the rules and parameters in force; after a change of parameters by those of b
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from agents.rulebook.rules import Rules
 from agents.sweep import Sweep
@@ -16,9 +17,9 @@ from tables.productform import IDLE
 from tables.retention import BROWSING, forget_at
 from tables.states import States
 
-TOGETHER = 1_000
+TOGETHER: Final = 1_000
 """Customers that are replanned at once, and of others that are passed over for it."""
-_PARAMETERS = 0xFFF
+_PARAMETERS: Final = 0xFFF
 
 
 def plan_fingerprint(rules: Rules, parameters: Parameters) -> int:

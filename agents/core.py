@@ -8,6 +8,7 @@ Nothing here reads a clock, a file or a socket. Who drives it sets `now`, calls 
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Final
 
 from xxhash import xxh3_64_digest
 
@@ -31,7 +32,7 @@ from tables.retention import BROWSING, NAMES, forget, forget_at, lies
 from tables.seen import seen_before
 from tables.states import Changes, States
 
-NOTHING = (-1, -1, -1)
+NOTHING: Final = (-1, -1, -1)
 """Offsets applied of each source, before the first."""
 
 
@@ -49,7 +50,9 @@ class Settled:
     """Who was erased or forgotten, come back since or not; and how many of `decisions` were made before that."""
 
 
-_CARTS = SOURCES.index(CARTS)
+_CARTS: Final = SOURCES.index(CARTS)
+_digest: Final = xxh3_64_digest
+"""Compiled code looks up what it imports whenever it is used, and what is Final never."""
 
 
 class Core:
@@ -135,7 +138,7 @@ class Core:
             self._erase(key, customer, event)
             return self.next_due
         due = 0
-        if seen_before(customer, xxh3_64_digest(event.event_id)):
+        if seen_before(customer, _digest(event.event_id)):
             self.counts["duplicate"] += 1
             if not self._track:
                 return self.next_due
@@ -160,7 +163,7 @@ class Core:
         visitor = states.open_visitor(key)
         if self._track and self._repeated(_CARTS, offset, key, visitor):
             return self.next_due
-        if seen_before(visitor, xxh3_64_digest(event.event_id)):
+        if seen_before(visitor, _digest(event.event_id)):
             self.counts["duplicate"] += 1
             if not self._track:
                 return self.next_due

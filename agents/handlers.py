@@ -19,6 +19,7 @@ from tables.cartchanges import (
     add_item,
     empty_cart,
     forget_views,
+    is_empty,
     remove_item,
     replace_cart,
     start_checkout,
@@ -159,7 +160,7 @@ class Handlers:
 
     def _item_removed(self, _id: str, customer: Visitor, event: CartItemRemoved, at: int) -> int:
         customer.cart = remove_item(customer.cart, event, at)
-        if customer.cart.empty:
+        if is_empty(customer.cart):
             _end_checkout(customer, at)
         return self._carts.wake(customer)
 
@@ -167,7 +168,7 @@ class Handlers:
         cart = customer.cart = replace_cart(customer.cart, event, at)
         if len(cart.lines) >= MAX_LINES:
             self._notices.add("cart", customer_id)
-        if cart.empty:
+        if is_empty(cart):
             _end_checkout(customer, at)
         return self._carts.wake(customer)
 

@@ -31,6 +31,7 @@ MODULES = (
     "tables/timers.py",
     "tables/visitor.py",
     "agents/agenda.py",
+    "agents/calibration.py",
     "agents/core.py",
     "agents/emitter.py",
     "agents/handlers.py",

@@ -1,12 +1,13 @@
 """What is remembered of a customer's baskets: the distribution of ln(total) and its trend, for each currency."""
 
 from math import exp
+from typing import Final
 
 from msgspec import Struct
 
-SHRINKING = 1
-GROWN = 2
-FOREIGN = 3
+SHRINKING: Final = 1
+GROWN: Final = 2
+FOREIGN: Final = 3
 """So many currencies are remembered beside the first one."""
 
 

@@ -7,14 +7,15 @@ a day, until the next pace. Before the first one it runs as calendars do, after 
 from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_DAY = 86_400_000
-_EPOCH = date(1970, 1, 1)
-_WEEK = 7 * _DAY
-_MONDAY = 4 * _DAY
+_DAY: Final = 86_400_000
+_EPOCH: Final = date(1970, 1, 1)
+_WEEK: Final = 7 * _DAY
+_MONDAY: Final = 4 * _DAY
 """The first one of Unix time, epoch ms: weeks begin on Mondays, UTC."""
 
 Pace = tuple[date, float]
@@ -107,5 +108,5 @@ def without_repeats(paces: Sequence[Pace]) -> tuple[Pace, ...]:
     return tuple(pace for place, pace in enumerate(paces) if not place or pace[1] != paces[place - 1][1])
 
 
-CALENDAR = Clock()
+CALENDAR: Final = Clock()
 """Runs as calendars do."""

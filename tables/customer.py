@@ -4,7 +4,7 @@ Fields are only ever added at the end of a struct, with a default: then an older
 every change the VERSION of that form goes up (`tables.customerform`).
 """
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Raw, Struct
 
@@ -12,8 +12,8 @@ from tables.basket import Basket, Foreign
 from tables.cart import Cart, Checkout, Viewed
 from tables.orders import Orders
 
-NEVER = (1 << 63) - 1
-MAX_OPEN = 8
+NEVER: Final = (1 << 63) - 1
+MAX_OPEN: Final = 8
 
 
 class OpenTrigger(Struct, array_like=True, gc=False):

@@ -8,19 +8,20 @@ its own, and OLDEST says which forms need none.
 
 from struct import Struct as Layout
 from struct import error as LayoutError  # noqa: N812
+from typing import Final
 
 import msgspec
 
 from tables.customer import Applied, Customer, StateError, Visitor
 
-VERSION = 3
-OLDEST = 1
+VERSION: Final = 3
+OLDEST: Final = 1
 """From this form on, states are read as they are."""
-HEAD = Layout(">BIQ")
-HEAD_SIZE = HEAD.size
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Customer).decode
-_decode_applied = msgspec.msgpack.Decoder(Applied).decode
+HEAD: Final = Layout(">BIQ")
+HEAD_SIZE: Final = HEAD.size
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Customer).decode
+_decode_applied: Final = msgspec.msgpack.Decoder(Applied).decode
 
 
 def pack(customer: Visitor, plan: int) -> bytes:

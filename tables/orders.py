@@ -2,19 +2,20 @@
 
 from itertools import pairwise
 from math import log
+from typing import Final
 
 from msgspec import Struct
 
 from tables.clock import CALENDAR, Clock
 
-DAY = 86_400_000
-WEEK = 7 * DAY
-DUE = 1
-OVERDUE = 2
-AT_RISK = 4
-KEPT = 0.7
+DAY: Final = 86_400_000
+WEEK: Final = 7 * DAY
+DUE: Final = 1
+OVERDUE: Final = 2
+AT_RISK: Final = 4
+KEPT: Final = 0.7
 """What a new gap leaves of the gaps before it in the fast sums."""
-REMEMBERED = 12
+REMEMBERED: Final = 12
 """How many orders are kept by name: to know a repeated one, to place a late one, to take one back."""
 
 

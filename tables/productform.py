@@ -8,6 +8,7 @@ bought before is added without a look at the rest: that is most of what most sho
 from collections.abc import Sequence
 from struct import Struct as Layout
 from struct import error as LayoutError  # noqa: N812
+from typing import Final
 
 from xxhash import xxh32_digest
 
@@ -15,20 +16,24 @@ from tables.customer import StateError
 from tables.events import OrderItem
 from tables.products import LAST_SECOND, NEVER, ONCE, Products, Regular, clipped
 
-_HEAD = Layout(">IBB")
-_ONCE = Layout(">IIe")
-_HALF = Layout(">e")
-_BYTES = [bytes((number,)) for number in range(ONCE + 1)]
-_EMPTY = NEVER.to_bytes(4, "big") + b"\0\0"
-_TWICE = Layout(">IIeIe")
-_HEAD_SIZE, _ONCE_SIZE, _TWICE_SIZE = _HEAD.size, _ONCE.size, _TWICE.size
-_REGULAR = Layout(">HHHBIeIe5fI")
+_HEAD: Final = Layout(">IBB")
+_ONCE: Final = Layout(">IIe")
+_HALF: Final = Layout(">e")
+_BYTES: Final = [bytes((number,)) for number in range(ONCE + 1)]
+_EMPTY: Final = NEVER.to_bytes(4, "big") + b"\0\0"
+_TWICE: Final = Layout(">IIeIe")
+_HEAD_SIZE: Final = _HEAD.size
+_ONCE_SIZE: Final = _ONCE.size
+_TWICE_SIZE: Final = _TWICE.size
+_REGULAR: Final = Layout(">HHHBIeIe5fI")
 """Bytes of the names, days, flags, and the fields of a regular in their order; `told` is a flag."""
-_TOLD, _CATEGORY = 1, 2
-IDLE = NEVER >> 24
+_TOLD: Final = 1
+_CATEGORY: Final = 2
+IDLE: Final = NEVER >> 24
 """The first byte of what is not due at any time."""
-_MOST_DAYS = (1 << 16) - 1
-_FIRST_SECOND = 1
+_MOST_DAYS: Final = (1 << 16) - 1
+_FIRST_SECOND: Final = 1
+_hash: Final = xxh32_digest
 
 
 class _Halves(dict[float, bytes]):
@@ -38,7 +43,7 @@ class _Halves(dict[float, bytes]):
         return _HALF.pack(clipped(quantity))
 
 
-_HALVES = _Halves({float(number): _HALF.pack(number) for number in range(1, 11)})
+_HALVES: Final = _Halves({float(number): _HALF.pack(number) for number in range(1, 11)})
 
 
 def seconds(at: int) -> int:

@@ -12,23 +12,25 @@ interval, then those bought on the fewest days.
 
 from collections.abc import Iterable
 from math import exp, log
+from typing import Final
 
 from msgspec import Struct
 from xxhash import xxh32_intdigest
 
-DAY = 86_400
+DAY: Final = 86_400
 """Seconds: times here are in epoch seconds."""
-REGULAR = 3
-ONCE = 12
-TWICE = 8
-REGULARS = 12
-KEPT = 0.9
+REGULAR: Final = 3
+ONCE: Final = 12
+TWICE: Final = 8
+REGULARS: Final = 12
+KEPT: Final = 0.9
 """What a new interval leaves of those before it in the sums."""
-_LEAST, _MOST = 2.0**-10, 60_000.0
+_LEAST: Final = 2.0**-10
+_MOST: Final = 60_000.0
 """Quantities beyond are taken for these: they are kept in two bytes, to three digits."""
-NEVER = (1 << 32) - 1
+NEVER: Final = (1 << 32) - 1
 """A due time that does not come."""
-LAST_SECOND = (255 << 24) - 1
+LAST_SECOND: Final = (255 << 24) - 1
 """In 2105; NEVER begins with another byte."""
 
 Once = tuple[int, float]

@@ -1,11 +1,13 @@
 """How long a customer who does not come back is remembered, and what of. Pure: the times are those of events."""
 
+from typing import Final
+
 from tables.customer import NEVER, Customer
 from tables.orders import DAY
 
-BROWSING = 100 * DAY
+BROWSING: Final = 100 * DAY
 """Cart, checkout and views are forgotten so long after the newest of them; no rule waits for longer than 90 days."""
-NAMES = 400 * DAY
+NAMES: Final = 400 * DAY
 """So long after the last order, or after the profile's last change where there is none, all names are forgotten: of
 orders but the last one, and of events. Triggers that only an order can contradict stay with who has ordered."""
 

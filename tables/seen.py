@@ -1,10 +1,12 @@
 """Which events of a customer have been applied."""
 
+from typing import Final
+
 from tables.customer import Visitor
 
-MAX_SEEN = 32
+MAX_SEEN: Final = 32
 """How many event ids are remembered: the second coming of one of them changes nothing."""
-_SEEN_BYTES = 8 * MAX_SEEN
+_SEEN_BYTES: Final = 8 * MAX_SEEN
 
 
 def seen_before(customer: Visitor, digest: bytes) -> bool:

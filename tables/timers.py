@@ -8,13 +8,14 @@ customers: when each is due is asked, of the states, when its drawer is opened.
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from heapq import heapify, heappop, heappush
+from typing import Final
 
 from tables.customer import NEVER
 
-_FAR = 26
-_NEAR = 16
+_FAR: Final = 26
+_NEAR: Final = 16
 """A drawer spans 2^26 ms, or 2^16 ms."""
-_LEAST = 10_000
+_LEAST: Final = 10_000
 """Entries from which on it is worth looking for such as are no longer in force."""
 
 Entry = tuple[int, bytes]

@@ -5,7 +5,7 @@ together again grows with what is remembered, up to most of such an event's time
 """
 
 from struct import error as LayoutError  # noqa: N812
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import NODEFAULT, Raw
@@ -23,7 +23,7 @@ def _carried(field: FieldInfo) -> tuple[str, Any, Any]:
     return field.name, Raw, Raw(msgspec.msgpack.encode(default))
 
 
-_decode = msgspec.msgpack.Decoder(
+_decode: Final = msgspec.msgpack.Decoder(
     msgspec.defstruct("_Visitor", map(_carried, fields(Customer)), array_like=True, gc=False)
 ).decode
 

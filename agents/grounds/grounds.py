@@ -14,6 +14,7 @@ from agents.models.lasting import lasts
 from agents.rulebook.rules import NAMES, Rules
 from agents.triggers.cart import Carts
 from agents.triggers.replenish import LONGEST
+from tables.cartchanges import is_empty
 from tables.customer import Customer
 from tables.parameters import Parameters
 from tables.productform import unpack_products
@@ -53,7 +54,7 @@ class Grounds:
         rule, cart = self._cart.NAME, customer.cart
         if not self._cart.enabled:
             return off(rule)
-        if cart is None or cart.empty:
+        if cart is None or is_empty(cart):
             return Ground(rule, "lacks", "nothing lies in the cart")
         if cart.told:
             why = f"it was told with its checkout; or {IMPORTED}; or {GONE}"

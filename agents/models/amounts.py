@@ -19,19 +19,21 @@ One order at a time, in plain floats: this runs for every order.
 """
 
 import math
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from scipy.special.cython_special import ndtri, stdtr
 
 from tables.parameters import BasketPrior
 
-LEAST_P = 1e-300
-MEMORY = 0.7
-SLACK = 0.5
-HEAVY = 4.0
+LEAST_P: Final = 1e-300
+MEMORY: Final = 0.7
+SLACK: Final = 0.5
+HEAVY: Final = 4.0
 """Degrees of freedom of the population's means."""
-FULL, DOUBTED, ODD = 2.5, 3.5, 5.0
-REST = 1.2
+FULL: Final = 2.5
+DOUBTED: Final = 3.5
+ODD: Final = 5.0
+REST: Final = 1.2
 """What a surprise counts: up to FULL itself, from there to DOUBTED as FULL, from ODD on REST."""
 
 

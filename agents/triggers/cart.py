@@ -6,6 +6,7 @@ from agents.decisions import RuleRef, iso, spell, trigger_id
 from agents.emitter import Emitter
 from agents.rulebook.rules import Rule, Rules
 from tables.cart import Cart, Checkout, Viewed
+from tables.cartchanges import is_empty
 from tables.customer import NEVER, Customer, Visitor
 
 
@@ -22,6 +23,7 @@ class Carts:
             rule.NAME: RuleRef(rule.NAME, rules.versions[rule.NAME])
             for rule in (self._cart, self._checkout, self._browse)
         }
+        self._cart_on, self._cart_after = self._cart.enabled, self._cart.after
         self._emit = emitter
 
     def wake(self, customer: Visitor) -> int:
@@ -29,8 +31,8 @@ class Carts:
         cart, checkout = customer.cart, customer.checkout
         if checkout is not None and self._checkout.enabled and not checkout.told:
             return max(checkout.at, cart.touched_at if cart else 0) + self._checkout.after
-        if cart is not None and not cart.empty:
-            return cart.touched_at + self._cart.after if self._cart.enabled and not cart.told else NEVER
+        if cart is not None and not is_empty(cart):
+            return cart.touched_at + self._cart_after if self._cart_on and not cart.told else NEVER
         if customer.viewed is not None and self._browse.enabled:
             seen = self._most_viewed(customer.viewed)
             if seen is not None:
@@ -45,7 +47,7 @@ class Carts:
         cart, checkout = customer.cart, customer.checkout
         if checkout is not None and self._checkout.enabled and not checkout.told:
             return self._checkout.NAME, wake
-        return (self._browse if cart is None or cart.empty else self._cart).NAME, wake
+        return (self._browse if cart is None or is_empty(cart) else self._cart).NAME, wake
 
     def wake_for(self, customer: Visitor, product: str) -> int:
         """The same on account of one more look at a product; NEVER: it was not looked at often enough to matter."""
@@ -69,7 +71,7 @@ class Carts:
             if cart is not None:
                 cart.told = True
             self._tell_checkout(customer_id, customer, cart, checkout, due)
-        elif cart is not None and not cart.empty:
+        elif cart is not None and not is_empty(cart):
             cart.told = True
             self._tell_cart(customer_id, customer, cart, due)
         elif customer.viewed is not None:
@@ -100,7 +102,7 @@ class Carts:
     def _tell_checkout(
         self, customer_id: str, customer: Customer, cart: Cart | None, checkout: Checkout, due: int
     ) -> None:
-        content = describe(cart) if cart is not None and not cart.empty else None
+        content = describe(cart) if cart is not None and not is_empty(cart) else None
         touched = max(checkout.at, cart.touched_at if cart else 0)
         about = f" with {_contents(content)}" if content else ""
         evidence: dict[str, Any] = {

@@ -7,7 +7,7 @@ irregular, or longer than a year, tells nothing.
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from agents.decisions import RuleRef, iso, spell, trigger_id
 from agents.emitter import Emitter
@@ -21,7 +21,7 @@ from tables.productform import IDLE, due_of, pack_products, seconds, unpack_prod
 from tables.products import DAY, Products, Regular
 from tables.products import NEVER as NOT_DUE
 
-LONGEST = 365.0
+LONGEST: Final = 365.0
 """Days; what lasts longer may be forgotten before it is due (`tables.retention`)."""
 Item = tuple[str | None, float]
 """Category and quantity."""

@@ -1,6 +1,7 @@
 """Who has not come back: `repurchase.due`, `repurchase.overdue`, `first_purchase.lapsed`, `loyal.at_risk`."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
@@ -21,7 +22,7 @@ Planned = tuple[int, int, int, int]
 """Ms from the last order to `repurchase.due`, `repurchase.overdue`, `first_purchase.lapsed` and `loyal.at_risk`; 0:
 never."""
 
-FLOOR_MS = DAY
+FLOOR_MS: Final = DAY
 """Nobody is late within a day of an order: orders of one day are one occasion, so no gap is shorter."""
 
 

@@ -8,6 +8,7 @@ from agents.decisions import iso
 from agents.portrait import Portrait
 from agents.triggers.cart import describe
 from tables.basket import Basket
+from tables.cartchanges import is_empty
 from tables.customer import Customer
 from tables.orders import Orders
 from tables.productform import unpack_products
@@ -60,7 +61,7 @@ def _basket(basket: Basket) -> dict[str, Any]:
 
 def _cart(customer: Customer) -> dict[str, Any] | None:
     cart = customer.cart
-    if cart is None or cart.empty:
+    if cart is None or is_empty(cart):
         return None
     return {**describe(cart), "touched_at": iso(cart.touched_at), "told": cart.told}
 

@@ -1,16 +1,17 @@
 """Finds the customers who hold a partition up: a robot, a test that was forgotten, an id that stands for everybody."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from agents.notices import Notices
 from streams.flow.merge import Entry, Rejected
 
-LIMIT = 10_000
+LIMIT: Final = 10_000
 """Events of one customer within an hour that no person sends."""
-HOUR = 3_600_000
-_STEP = 16
+HOUR: Final = 3_600_000
+_STEP: Final = 16
 """One event of so many is looked at."""
-_KEPT = 32
+_KEPT: Final = 32
 """Customers that are counted. Whoever sends more than one event in 33 is among them, whoever else comes."""
 
 

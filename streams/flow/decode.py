@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
@@ -17,16 +18,16 @@ from tables.events import (
     TimeMark,
 )
 
-EARLIEST = 631_152_000_000
+EARLIEST: Final = 631_152_000_000
 """1990-01-01 in epoch milliseconds: an event before it has a broken clock, or seconds for milliseconds."""
-AHEAD = 3_600_000
+AHEAD: Final = 3_600_000
 """How far an event may lie ahead of the wall clock, in milliseconds."""
-LARGE = 16 << 10
+LARGE: Final = 16 << 10
 """Bytes of a message from which on it is looked at how much of it is of use."""
 
-KINDS = ("empty", "not_utf8", "not_json", "too_deep", "unknown_type", "bad_field", "bad_time", "wrong_key")
+KINDS: Final = ("empty", "not_utf8", "not_json", "too_deep", "unknown_type", "bad_field", "bad_time", "wrong_key")
 
-_JSON = {source: msgspec.json.Decoder(BY_SOURCE[source]).decode for source in SOURCES}
+_JSON: Final = {source: msgspec.json.Decoder(BY_SOURCE[source]).decode for source in SOURCES}
 
 
 class RejectedError(ValueError):
@@ -130,7 +131,7 @@ def kind_of(reason: str) -> str:
     return next((kind for beginning, kind in _BEGINNINGS.items() if reason.startswith(beginning)), "bad_field")
 
 
-_BEGINNINGS = {
+_BEGINNINGS: Final = {
     "no value (": "empty",
     "empty value": "empty",
     "not UTF-8": "not_utf8",

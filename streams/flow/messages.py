@@ -3,7 +3,7 @@
 CloudEvents 1.0, Kafka protocol binding, binary content mode: attributes in `ce_*` headers, the data as JSON.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -13,10 +13,10 @@ from streams.flow.merge import Rejected
 from streams.settings import Settings
 
 Headers = list[tuple[str, bytes]]
-SUPPRESSED = "triggers.suppressed"
-DEAD_LETTERS = "dead-letters"
+SUPPRESSED: Final = "triggers.suppressed"
+DEAD_LETTERS: Final = "dead-letters"
 
-_encode = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder().encode
 _FIXED: Headers = [("ce_specversion", b"1.0"), ("content-type", b"application/json")]
 
 

@@ -6,7 +6,7 @@ The worker makes the outcome durable and then calls `done`; tests and the backte
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from agents.core import Core, Settled
 from agents.decisions import Decision
@@ -18,14 +18,14 @@ from streams.flow.reader import Reader, Record
 from tables.customer import NEVER
 from tables.events import SOURCES, type_name
 
-SET_BACK = 3_600_000
+SET_BACK: Final = 3_600_000
 """A wall clock set back by no more than this (ms) stands still for decisions until it has caught up.
 
 One that is set back further was wrong, and is followed: else what falls due would look stale until it is reached again.
 """
 ROOM = 5_000
 """Decisions and dead letters a batch holds at the most; what is due beyond it goes into the next one."""
-MOST = 5_000
+MOST: Final = 5_000
 """Records a batch holds at the most: so long timers of other partitions wait, under full load, for a turn of theirs."""
 
 

@@ -40,7 +40,8 @@ class Slot:
         self._log = folder / f"worker-{number}.log"
         self._clock = folder / f"clock-{number}"
         self._clock.write_bytes(struct.pack("d", 0.0))
-        self._environ = {**environ, "PYTHONPATH": f"{CLOCK}:{ROOT}", "CHAOS_CLOCK": str(self._clock)}
+        path = f"{CLOCK}:{environ.get('PYTHONPATH', ROOT)}"
+        self._environ = {**environ, "PYTHONPATH": path, "CHAOS_CLOCK": str(self._clock)}
         self._on_odd_end = on_odd_end
         self._worker: Worker | None = None
         self._due = 0.0

@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 from streams.brokers.embedded import BrokerStartError, free_port
 from streams.brokers.topicfacts import every
 from tests.chaos.slot import OddEnd, Slot
+from tests.support import compiled
 from tests.support.brokers import ApacheKafka
 from tests.support.node import Listener
 from tests.support.proxy import Link, Proxy
@@ -81,12 +82,16 @@ class World:
 
     @contextmanager
     def running(self, environ: Mapping[str, str]) -> Iterator[None]:
-        """All workers, kept running; at the end they must stop in order. `odd_ends` begins anew."""
+        """All workers, kept running; at the end they must stop in order. `odd_ends` begins anew.
+
+        They are compiled, as images have them, where that can be done here.
+        """
         self.odd_ends.clear()
+        code = {} if compiled.missing() else compiled.environment({})
         for number in range(self.workers):
             links = self.links[number] if self.links else []
             brokers = ",".join(f"127.0.0.1:{link.port}" for link in links)
-            told = {**environ, "OFFBEAT_BROKERS": brokers or self.kafka.address}
+            told = {**environ, **code, "OFFBEAT_BROKERS": brokers or self.kafka.address}
             self.slots.append(Slot(number, told, self.folder, self.odd_ends.append))
         try:
             yield

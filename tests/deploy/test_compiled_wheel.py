@@ -102,6 +102,12 @@ def test_all_of_it_is_compiled_and_none_of_the_sources_is(environ: dict[str, str
     assert not [path for package in ("tables", "agents", "streams") for path in (ROOT / package).rglob("*.so")]
 
 
+def test_little_of_an_event_is_interpreted(environ: dict[str, str]) -> None:
+    """1.3 calls of functions that are not compiled, where the sources have 19.3: what structs do themselves."""
+    told = python("-m", "tests.bench.inmemory", "--lines", "20", env=environ)
+    assert float(told.split()[0]) < 1.29 * 1.03, told
+
+
 # --- and does the same -----------------------------------------------------------------------------------------------
 
 

@@ -37,8 +37,8 @@ def run(*command: str | Path) -> str:
 
 
 def test_every_kind_of_command_is_tried_here() -> None:
-    tried = {"docker", "helm", "promtool", "amtool", "make", "install", "systemctl", "python3", "/opt/offbeat/bin/pip"}
-    assert {words[0] for words in commands()} == tried
+    tried = {"docker", "helm", "promtool", "amtool", "make", "install", "systemctl", "python3", "apt-get"}
+    assert {words[0] for words in commands()} == tried | {"/opt/offbeat/bin/pip", "/opt/offbeat/bin/python"}
 
 
 def test_files_that_commands_name_are_there() -> None:
@@ -89,8 +89,13 @@ def test_the_checks_of_the_page_pass(prometheus_programs: Path, amtool: Path) ->
 
 
 def test_one_machine_gets_what_the_image_has() -> None:
-    """The same steps of pip as in the Dockerfile, which test_image.py runs."""
+    """The same steps as in the Dockerfile, which test_image.py runs; Debian's Python has its headers apart."""
     steps = " ".join(rest for name, rest in instructions(ROOT / "deploy" / "Dockerfile") if name == "RUN")
     for words in of("/opt/offbeat/bin/pip", "install"):
         flags = " ".join(word.removeprefix("deploy/") for word in words)
         assert flags in steps, flags
+    for words in of("/opt/offbeat/bin/python"):
+        assert f"/opt/offbeat/bin/python {' '.join(words)}" in steps
+    (installed,) = of("apt-get", "install", "--yes")
+    assert installed[-1] == "python3-dev"
+    assert f"--no-install-recommends {' '.join(installed[:-1])}" in steps

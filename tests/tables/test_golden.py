@@ -96,6 +96,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> type[msgspec.Struct]:
     return struct
 
 
+@pytest.mark.interpreted
 def test_the_next_release_reads_what_this_one_has_written(later: type[msgspec.Struct]) -> None:
     for state in golden(VERSION)["states"]:
         found = unpack(bytes.fromhex(state["packed"]))
@@ -104,6 +105,7 @@ def test_the_next_release_reads_what_this_one_has_written(later: type[msgspec.St
         assert pack(found, PLAN)[0] == VERSION + 1
 
 
+@pytest.mark.interpreted
 def test_this_release_refuses_what_the_next_one_has_written() -> None:
     with patch.object(module, "VERSION", VERSION + 1):
         written = pack(CUSTOMERS["everything"], PLAN)

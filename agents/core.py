@@ -134,7 +134,7 @@ class Core:
         customer = states.open(key)
         if self._track and self._repeated(source, offset, key, customer):
             return self.next_due
-        if event.__class__ is CustomerErased:
+        if type(event) is CustomerErased:
             self._erase(key, customer, event)
             return self.next_due
         due = 0
@@ -143,12 +143,10 @@ class Core:
             if not self._track:
                 return self.next_due
         else:
-            wake = self._handlers[event.__class__](event.customer_id, key, customer, event, at)
+            wake = self._handlers[type(event)](event.customer_id, key, customer, event, at)
             if wake > at + BROWSING and key not in repurchase.unplanned and (wake > at + NAMES or lies(customer)):
                 wake = min(wake, forget_at(customer))
-            if wake < customer.wake:
-                states.arm(key, customer, wake)
-            elif event.__class__ is OrderCompleted:
+            if not states.arm(key, customer, wake) and type(event) is OrderCompleted:
                 due = wake
         if key in repurchase.unplanned:  # as `Agenda.close` does it, without a call for every event
             states.hold(key, customer)
@@ -168,11 +166,10 @@ class Core:
             if not self._track:
                 return self.next_due
         else:
-            wake = self._visits[event.__class__](event.customer_id, visitor, event, at)
+            wake = self._visits[type(event)](event.customer_id, visitor, event, at)
             if wake > at + BROWSING and key not in repurchase.unplanned:
                 wake = at + BROWSING  # nothing of what it brought is forgotten before
-            if wake < visitor.wake:
-                states.arm(key, visitor, wake)
+            states.arm(key, visitor, wake)
         if key not in repurchase.unplanned:  # who is in there is held already
             states.close(key, visitor)
         soonest, plan_by = states.timers.soonest, repurchase.plan_by

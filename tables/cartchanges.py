@@ -1,7 +1,14 @@
 """What events do to a cart, a checkout and products looked at. Apart from `tables.cart`, so that it can be compiled."""
 
+from typing import Final
+
 from tables.cart import MAX_LINES, MAX_VIEWED, Cart, CartLine, Checkout, Viewed
 from tables.events import CartItem, CartItemAdded, CartItemRemoved, CartUpdated, CheckoutStarted, ProductViewed
+
+_Cart: Final = Cart
+_CartLine: Final = CartLine
+_Viewed: Final = Viewed
+"""Compiled code looks up what it imports whenever it is used, and what is Final never."""
 
 
 def is_empty(cart: Cart) -> bool:
@@ -24,14 +31,15 @@ def _touch(cart: Cart, at: int, event_id: str, cart_id: str | None, backfill: bo
 def add_item(cart: Cart | None, event: CartItemAdded, at: int) -> Cart:
     """The cart after an item came in; one that an order or a whole cart has overtaken changes nothing."""
     if cart is None:
-        cart = Cart({})
+        cart = _Cart({})
     elif at < cart.since:
         return cart
-    line = cart.lines.get(event.product_id)
+    lines, product = cart.lines, event.product_id
+    line = lines.get(product)
     if line is None:
-        cart.lines[event.product_id] = CartLine(event.quantity, event.price, event.category, at)
-        if len(cart.lines) > MAX_LINES:
-            del cart.lines[min(cart.lines, key=lambda product: cart.lines[product].at)]
+        lines[product] = _CartLine(event.quantity, event.price, event.category, at)
+        if len(lines) > MAX_LINES:
+            _drop_oldest(lines)
     elif line.quantity > 0 or at < line.at:
         line.quantity += event.quantity
         _describe(line, event, at)
@@ -40,6 +48,10 @@ def add_item(cart: Cart | None, event: CartItemAdded, at: int) -> Cart:
         _describe(line, event, at)
     _touch(cart, at, event.event_id, event.cart_id, event.backfill)
     return cart
+
+
+def _drop_oldest(lines: dict[str, CartLine]) -> None:
+    del lines[min(lines, key=lambda product: lines[product].at)]
 
 
 def remove_item(cart: Cart | None, event: CartItemRemoved, at: int) -> Cart:
@@ -108,7 +120,7 @@ def _same(old: dict[str, CartLine], new: dict[str, CartLine]) -> bool:
 def empty_cart(cart: Cart | None, at: int) -> Cart | None:
     """The cart after all that lay in it up to `at` was bought or thrown away; what was touched later stays."""
     if cart is None:
-        return Cart({}, since=at)
+        return _Cart({}, since=at)
     if at >= cart.touched_at:
         cart.lines = {}
         cart.cart_id = None
@@ -140,10 +152,11 @@ def start_checkout(
 def view(viewed: dict[str, Viewed] | None, event: ProductViewed, at: int) -> dict[str, Viewed]:
     """The products looked at, with one more look."""
     if viewed is None:
-        return {event.product_id: Viewed(1, at, event.event_id, event.category)}
-    seen = viewed.get(event.product_id)
+        return {event.product_id: _Viewed(1, at, event.event_id, event.category)}
+    product = event.product_id
+    seen = viewed.get(product)
     if seen is None:
-        viewed[event.product_id] = Viewed(1, at, event.event_id, event.category)
+        viewed[product] = _Viewed(1, at, event.event_id, event.category)
         if len(viewed) > MAX_VIEWED:
             del viewed[min(viewed, key=lambda product: viewed[product].at)]
     else:

@@ -12,7 +12,8 @@ from tables.basket import Basket, Foreign
 from tables.cart import Cart, Checkout, Viewed
 from tables.orders import Orders
 
-NEVER: Final = (1 << 63) - 1
+NEVER: Final = (1 << 62) - 1
+"""Later than any instant, in epoch ms; the largest number that compiled code compares without a call."""
 MAX_OPEN: Final = 8
 
 

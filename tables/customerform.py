@@ -1,60 +1,75 @@
 """The binary form of a customer: `version (1 byte) | plan (4) | wake (8) | MessagePack array`, big-endian.
 
-`wake` and `plan` are read without decoding: `wake` is an instant before which no timer of this customer is due, `plan`
-the fingerprint of the rules and parameters by which timers were set. With every field that is added VERSION goes up: a
-worker of before would drop the new ones, so it must refuse the form. One that no longer means the same gets a reader of
-its own, and OLDEST says which forms need none.
+`wake` and `plan` are read without decoding: `wake` is an instant before which no timer of this customer is due (2^63-1
+is NEVER), `plan` the fingerprint of the rules and parameters by which timers were set. With every field that is added
+VERSION goes up: a worker of before would drop the new ones, so it must refuse the form. One that no longer means the
+same gets a reader of its own, and OLDEST says which forms need none.
 """
 
 from struct import Struct as Layout
-from struct import error as LayoutError  # noqa: N812
 from typing import Final
 
 import msgspec
 
-from tables.customer import Applied, Customer, StateError, Visitor
+from tables.customer import NEVER, Applied, Customer, StateError, Visitor
 
 VERSION: Final = 3
 OLDEST: Final = 1
 """From this form on, states are read as they are."""
 HEAD: Final = Layout(">BIQ")
 HEAD_SIZE: Final = HEAD.size
+_PREFIX_SIZE: Final = 5
+_NEVER: Final = ((1 << 63) - 1).to_bytes(8, "big")
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Customer).decode
 _decode_applied: Final = msgspec.msgpack.Decoder(Applied).decode
 
 
+def prefix(plan: int) -> bytes:
+    """What the binary forms of all customers of a plan begin with."""
+    return VERSION.to_bytes(1, "big") + plan.to_bytes(4, "big")
+
+
 def pack(customer: Visitor, plan: int) -> bytes:
     """The binary form of a `Customer`, or of what `tables.visitor.unpack_visitor` gave."""
     wake = customer.wake
-    customer.wake = 0
-    body = _encode(customer)
+    packed = pack_away(customer, prefix(plan), wake)
     customer.wake = wake
-    return HEAD.pack(VERSION, plan, wake) + body
+    return packed
+
+
+def pack_away(customer: Visitor, begin: bytes, wake: int) -> bytes:
+    """The same, with the prefix of its plan and its wake time given, of a customer who is not looked at any more."""
+    customer.wake = 0
+    return begin + (wake.to_bytes(8, "big") if wake < NEVER else _NEVER) + _encode(customer)
 
 
 def unpack(packed: bytes) -> Customer:
     """The state of a binary form; raises `StateError`."""
+    wake = read_wake(packed)
     try:
-        version, _, wake = HEAD.unpack_from(packed)
-        if OLDEST <= version <= VERSION:
-            customer = _decode(packed[HEAD_SIZE:])
-            customer.wake = wake
-            return customer
-    except (LayoutError, ValueError, RecursionError) as exc:  # msgspec's own errors are ValueErrors
+        customer = _decode(packed[HEAD_SIZE:])
+    except (ValueError, RecursionError) as exc:  # msgspec's own errors are ValueErrors
         raise StateError(f"a customer's state is damaged: {exc}") from exc
-    raise StateError(_refusal(version))
+    customer.wake = wake
+    return customer
+
+
+def read_wake(packed: bytes) -> int:
+    """The wake time of a binary form, without decoding it; raises `StateError`."""
+    if len(packed) < HEAD_SIZE:
+        raise StateError(f"a customer's state is damaged: it has {len(packed)} bytes, and its head alone {HEAD_SIZE}")
+    version = packed[0]
+    if not OLDEST <= version <= VERSION:
+        raise StateError(_refusal(version))
+    wake = int.from_bytes(packed[_PREFIX_SIZE:HEAD_SIZE], "big")
+    return wake if wake < NEVER else NEVER  # noqa: FURB136 - of every state; min() takes four times as long
 
 
 def read_head(packed: bytes) -> tuple[int, int]:
     """(plan, wake) of a binary form, without decoding it; raises `StateError`."""
-    try:
-        version, plan, wake = HEAD.unpack_from(packed)
-    except LayoutError as exc:
-        raise StateError(f"a customer's state is damaged: {exc}") from exc
-    if not OLDEST <= version <= VERSION:
-        raise StateError(_refusal(version))
-    return plan, wake
+    wake = read_wake(packed)
+    return int.from_bytes(packed[1:_PREFIX_SIZE], "big"), wake
 
 
 def read_progress(packed: bytes) -> tuple[list[int] | None, int, int]:
@@ -68,12 +83,8 @@ def read_progress(packed: bytes) -> tuple[list[int] | None, int, int]:
 
 def with_wake(packed: bytes, wake: int) -> bytes:
     """The same state with another wake time."""
-    return with_head(packed, read_head(packed)[0], wake)
-
-
-def with_head(packed: bytes, plan: int, wake: int) -> bytes:
-    """The same state with another plan and wake time."""
-    return HEAD.pack(VERSION, plan, wake) + packed[HEAD_SIZE:]
+    read_wake(packed)
+    return packed[:_PREFIX_SIZE] + (wake.to_bytes(8, "big") if wake < NEVER else _NEVER) + packed[HEAD_SIZE:]
 
 
 def moved(packed: bytes) -> bytes:

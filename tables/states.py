@@ -8,7 +8,18 @@ durable; when that fails, the states are of no use any more and are restored ane
 from collections.abc import Iterator, Mapping
 
 from tables.customer import NEVER, Customer, Visitor
-from tables.customerform import HEAD, HEAD_SIZE, OLDEST, VERSION, pack, read_head, unpack, with_head, with_wake
+from tables.customerform import (
+    HEAD,
+    HEAD_SIZE,
+    OLDEST,
+    VERSION,
+    pack_away,
+    prefix,
+    read_head,
+    read_wake,
+    unpack,
+    with_wake,
+)
 from tables.timers import Entry, Timers
 from tables.visitor import unpack_visitor
 
@@ -25,7 +36,7 @@ class States:
     """
 
     def __init__(self, plan: int) -> None:
-        self.plan = plan
+        self._plan, self._prefix = plan, prefix(plan)
         self.timers = Timers(self._wake_of)
         self._buried: set[bytes] = set()
         self._packed: dict[bytes, bytes] = {}
@@ -34,6 +45,15 @@ class States:
         self._new: set[bytes] = set()
         """Who was unknown before this batch."""
         self._held: dict[bytes, Customer] = {}
+
+    @property
+    def plan(self) -> int:
+        return self._plan
+
+    @plan.setter
+    def plan(self, plan: int) -> None:
+        if plan != self._plan:
+            self._plan, self._prefix = plan, prefix(plan)
 
     def __len__(self) -> int:
         return len(self._packed)
@@ -95,7 +115,7 @@ class States:
         if customer is not None:
             return customer.wake
         packed = self._packed.get(key)
-        return NEVER if packed is None else read_head(packed)[1]
+        return NEVER if packed is None else read_wake(packed)
 
     def _forget_batch(self) -> None:
         self._held.clear()
@@ -133,8 +153,9 @@ class States:
         `due`: nothing is due before it, where that is known to be later than the timer that is armed. It is what
         becomes durable: else, after a restart, everybody who has ordered since would be woken at once, for nothing.
         """
-        packed = self._packed[key] = pack(customer, self.plan)
-        self._changed[key] = packed if due <= customer.wake else with_head(packed, self.plan, due)
+        wake = customer.wake
+        packed = self._packed[key] = pack_away(customer, self._prefix, wake)
+        self._changed[key] = packed if due <= wake else with_wake(packed, due)
         if self._held:
             self._held.pop(key, None)
 
@@ -148,11 +169,13 @@ class States:
         elif known:
             self._changed[key] = None
 
-    def arm(self, key: bytes, customer: Visitor, wake: int) -> None:
-        """Wake the customer at `wake` at the latest; a later one than is armed shows when the earlier one wakes."""
-        if wake < customer.wake:
-            customer.wake = wake
-            self.timers.add(wake, key)
+    def arm(self, key: bytes, customer: Visitor, wake: int) -> bool:
+        """Wake the customer at `wake` at the latest; False: a timer of before goes off by then."""
+        if wake >= customer.wake:
+            return False
+        customer.wake = wake
+        self.timers.add(wake, key)
+        return True
 
     def pop(self, until: int) -> tuple[int, bytes, Customer] | None:
         """The next timer that goes off before `until`, taken out: when, and whose; None when there is none.
@@ -164,7 +187,7 @@ class States:
             customer = self._held.get(key)
             if customer is None:
                 packed = self._packed.get(key)
-                if packed is None or read_head(packed)[1] != wake:
+                if packed is None or read_wake(packed) != wake:
                     continue  # armed otherwise since
                 customer = unpack(packed)
             if customer.wake == wake:

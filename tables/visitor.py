@@ -4,7 +4,6 @@ Most events are of that feed, and look at no order, basket or trigger: what they
 together again grows with what is remembered, up to most of such an event's time.
 """
 
-from struct import error as LayoutError  # noqa: N812
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +11,7 @@ from msgspec import NODEFAULT, Raw
 from msgspec.structs import FieldInfo, fields
 
 from tables.customer import Customer, StateError, Visitor
-from tables.customerform import HEAD, HEAD_SIZE, VERSION, unpack
+from tables.customerform import HEAD_SIZE, VERSION, read_wake, unpack
 
 
 def _carried(field: FieldInfo) -> tuple[str, Any, Any]:
@@ -33,12 +32,12 @@ def unpack_visitor(packed: bytes) -> Visitor:
 
     What is carried along keeps its form, so one of an older version is taken apart wholly.
     """
+    wake = read_wake(packed)
+    if packed[0] != VERSION:
+        return unpack(packed)
     try:
-        version, _, wake = HEAD.unpack_from(packed)
-        if version == VERSION:
-            visitor: Any = _decode(packed[HEAD_SIZE:])
-            visitor.wake = wake
-            return visitor  # type: ignore[no-any-return]
-    except (LayoutError, ValueError, RecursionError) as exc:
+        visitor: Any = _decode(packed[HEAD_SIZE:])
+    except (ValueError, RecursionError) as exc:
         raise StateError(f"a customer's state is damaged: {exc}") from exc
-    return unpack(packed)
+    visitor.wake = wake
+    return visitor  # type: ignore[no-any-return]

@@ -6,6 +6,7 @@ The worker makes the outcome durable and then calls `done`; tests and the backte
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from agents.core import Core, Settled
@@ -27,6 +28,8 @@ ROOM = 5_000
 """Decisions and dead letters a batch holds at the most; what is due beyond it goes into the next one."""
 MOST: Final = 5_000
 """Records a batch holds at the most: so long timers of other partitions wait, under full load, for a turn of theirs."""
+_EVENT: Final = itemgetter(6)
+"""Of an entry."""
 
 
 class DeadLetter(NamedTuple):
@@ -70,8 +73,8 @@ class _Batch:
         self.left = left
         """Records that it may still take."""
         self.dead: list[DeadLetter] = []
-        self.taken: dict[type, int] = {}
-        """Events, by type."""
+        self.taken: Counter[type] = Counter()
+        """Records, by the type of event."""
 
 
 class Pipeline:
@@ -156,7 +159,7 @@ class Pipeline:
     def _take(self, ready: list[Entry], batch: _Batch, wall: int) -> int:
         """Take records in order, and what is due before them; how many were, before the batch was full."""
         core, flood, wall_clock, live_from = self.core, self._flood, self._wall, self._live_from
-        emitter, room, dead, taken = core.emitter, batch.room, batch.dead, batch.taken
+        emitter, room, dead = core.emitter, batch.room, batch.dead
         decisions = emitter.decisions
         done = judged = 0
         next_due = core.next_due
@@ -180,18 +183,17 @@ class Pipeline:
                 dead.append(DeadLetter(source, offset, event))
             else:
                 next_due = core.take(source, offset, key, event, at)
-                kind = event.__class__
-                taken[kind] = taken.get(kind, 0) + 1
             done += 1
         flood.good(done - judged)
+        batch.taken.update(map(type, map(_EVENT, ready[:done])))
         batch.left -= done
         return done
 
-    def _outcome(self, dead: list[DeadLetter], taken: dict[type, int]) -> Outcome:
+    def _outcome(self, dead: list[DeadLetter], taken: Counter[type]) -> Outcome:
         positions = {source: Position(*feed.position) for source, feed in zip(SOURCES, self.merge.feeds, strict=True)}
         if positions == self._positions:
             positions = {}
-        events = Counter({type_name(kind): count for kind, count in taken.items()})
+        events = Counter({type_name(kind): count for kind, count in taken.items() if kind is not Rejected})
         return Outcome(self.core.settle(), dead, positions, self.core.emitter.now, self._live_from, events)
 
     def done(self, outcome: Outcome) -> None:

@@ -35,6 +35,8 @@ STRUCTS: tuple[type[Struct], ...] = (
     Viewed,
 )
 PLAN = 0x01020304
+WRITTEN_NEVER = (1 << 63) - 1
+"""What the files have for NEVER, which used to be this number."""
 
 _ORDER = RecentOrder("o-1", "e-1", 1_700_000_000_000, 49.9, 9.9)
 _LINE = CartLine(2.0, 3.5, "drinks", 1_700_000_000_001)
@@ -80,7 +82,7 @@ CUSTOMERS: dict[str, Customer] = {
         viewed={"tea": Viewed(3, 1_700_000_000_003, "e-4", "drinks")},
         open=[
             OpenTrigger("cart.abandoned", "1-12345678", "id-1", 5, 6, 7, 8),
-            OpenTrigger("x", "", "", 1, 2, 3, NEVER),
+            OpenTrigger("x", "", "", 1, 2, 3, WRITTEN_NEVER),
         ],
         profile=Profile(True, False, True, "Europe/Berlin", "DE", 1_700_000_000_004),
         applied=[-1, 7, 1 << 40],
@@ -117,6 +119,8 @@ def told(value: object) -> Any:
         return {key: told(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [told(inner) for inner in value]
+    if value == NEVER:
+        return WRITTEN_NEVER
     return value.hex() if isinstance(value, bytes) else value
 
 

@@ -166,7 +166,7 @@ class Core:
             if not self._track:
                 return self.next_due
         else:
-            wake = self._visits[type(event)](event.customer_id, visitor, event, at)
+            wake = self._visits[type(event)](visitor, event, at)
             if wake > at + BROWSING and key not in repurchase.unplanned:
                 wake = at + BROWSING  # nothing of what it brought is forgotten before
             states.arm(key, visitor, wake)

@@ -49,7 +49,7 @@ Handler = Callable[[str, bytes, Customer, Any, int], int]
 
 Of an order: when the customer is, for whatever reason, since it answers what was armed before.
 """
-VisitHandler = Callable[[str, Visitor, Any, int], int]
+VisitHandler = Callable[[Visitor, Any, int], int]
 """The same of an event of the carts feed."""
 
 
@@ -152,38 +152,38 @@ class Handlers:
 
     # -- carts
 
-    def _item_added(self, customer_id: str, customer: Visitor, event: CartItemAdded, at: int) -> int:
+    def _item_added(self, customer: Visitor, event: CartItemAdded, at: int) -> int:
         cart = customer.cart = add_item(customer.cart, event, at)
         if len(cart.lines) >= MAX_LINES:
-            self._notices.add("cart", customer_id)
+            self._notices.add("cart", event.customer_id)
         return self._carts.wake(customer)
 
-    def _item_removed(self, _id: str, customer: Visitor, event: CartItemRemoved, at: int) -> int:
+    def _item_removed(self, customer: Visitor, event: CartItemRemoved, at: int) -> int:
         customer.cart = remove_item(customer.cart, event, at)
         if is_empty(customer.cart):
             _end_checkout(customer, at)
         return self._carts.wake(customer)
 
-    def _cart_updated(self, customer_id: str, customer: Visitor, event: CartUpdated, at: int) -> int:
+    def _cart_updated(self, customer: Visitor, event: CartUpdated, at: int) -> int:
         cart = customer.cart = replace_cart(customer.cart, event, at)
         if len(cart.lines) >= MAX_LINES:
-            self._notices.add("cart", customer_id)
+            self._notices.add("cart", event.customer_id)
         if is_empty(cart):
             _end_checkout(customer, at)
         return self._carts.wake(customer)
 
-    def _cart_cleared(self, _id: str, customer: Visitor, _event: CartCleared, at: int) -> int:
+    def _cart_cleared(self, customer: Visitor, _event: CartCleared, at: int) -> int:
         customer.cart = empty_cart(customer.cart, at)
         _end_checkout(customer, at)
         return self._carts.wake(customer)
 
-    def _checkout_started(self, _id: str, customer: Visitor, event: CheckoutStarted, at: int) -> int:
+    def _checkout_started(self, customer: Visitor, event: CheckoutStarted, at: int) -> int:
         if customer.cart is not None and at < customer.cart.since:
             return NEVER
         customer.cart, customer.checkout = start_checkout(customer.cart, customer.checkout, event, at)
         return self._carts.wake(customer)
 
-    def _product_viewed(self, _id: str, customer: Visitor, event: ProductViewed, at: int) -> int:
+    def _product_viewed(self, customer: Visitor, event: ProductViewed, at: int) -> int:
         if event.backfill or (customer.cart is not None and at < customer.cart.since):
             return NEVER
         customer.viewed = view(customer.viewed, event, at)

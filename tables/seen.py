@@ -12,10 +12,11 @@ _SEEN_BYTES: Final = 8 * MAX_SEEN
 def seen_before(customer: Visitor, digest: bytes) -> bool:
     """Whether an event id of this 8-byte hash was applied; if not, it is remembered."""
     seen = customer.seen
-    at = seen.find(digest)
-    while at >= 0:
-        if not at % 8:
-            return True
-        at = seen.find(digest, at + 1)
+    if seen.partition(digest)[1]:  # mostly not, and `find` takes half as long again to say so
+        at = seen.find(digest)
+        while at >= 0:
+            if not at % 8:
+                return True
+            at = seen.find(digest, at + 1)
     customer.seen = seen + digest if len(seen) < _SEEN_BYTES else seen[len(digest) - _SEEN_BYTES :] + digest
     return False

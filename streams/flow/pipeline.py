@@ -6,7 +6,6 @@ The worker makes the outcome durable and then calls `done`; tests and the backte
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Final, NamedTuple
 
 from agents.core import Core, Settled
@@ -28,8 +27,6 @@ ROOM = 5_000
 """Decisions and dead letters a batch holds at the most; what is due beyond it goes into the next one."""
 MOST: Final = 5_000
 """Records a batch holds at the most: so long timers of other partitions wait, under full load, for a turn of theirs."""
-_EVENT: Final = itemgetter(6)
-"""Of an entry."""
 
 
 class DeadLetter(NamedTuple):
@@ -64,6 +61,13 @@ class Outcome:
         return not (self.positions or self.settled.changes or self.settled.decisions)
 
 
+class _Count:
+    """Of one type: where compiled code adds one without looking anything up."""
+
+    def __init__(self) -> None:
+        self.events = 0
+
+
 class _Batch:
     """A batch as it grows."""
 
@@ -73,8 +77,8 @@ class _Batch:
         self.left = left
         """Records that it may still take."""
         self.dead: list[DeadLetter] = []
-        self.taken: Counter[type] = Counter()
-        """Records, by the type of event."""
+        self.taken: dict[type, _Count] = {}
+        """Events, by type."""
 
 
 class Pipeline:
@@ -159,7 +163,7 @@ class Pipeline:
     def _take(self, ready: list[Entry], batch: _Batch, wall: int) -> int:
         """Take records in order, and what is due before them; how many were, before the batch was full."""
         core, flood, wall_clock, live_from = self.core, self._flood, self._wall, self._live_from
-        emitter, room, dead = core.emitter, batch.room, batch.dead
+        emitter, room, dead, taken = core.emitter, batch.room, batch.dead, batch.taken
         decisions = emitter.decisions
         done = judged = 0
         next_due = core.next_due
@@ -183,17 +187,20 @@ class Pipeline:
                 dead.append(DeadLetter(source, offset, event))
             else:
                 next_due = core.take(source, offset, key, event, at)
+                count = taken.get(type(event))
+                if count is None:
+                    count = taken[type(event)] = _Count()
+                count.events += 1
             done += 1
         flood.good(done - judged)
-        batch.taken.update(map(type, map(_EVENT, ready[:done])))
         batch.left -= done
         return done
 
-    def _outcome(self, dead: list[DeadLetter], taken: Counter[type]) -> Outcome:
+    def _outcome(self, dead: list[DeadLetter], taken: dict[type, _Count]) -> Outcome:
         positions = {source: Position(*feed.position) for source, feed in zip(SOURCES, self.merge.feeds, strict=True)}
         if positions == self._positions:
             positions = {}
-        events = Counter({type_name(kind): count for kind, count in taken.items() if kind is not Rejected})
+        events = Counter({type_name(kind): count.events for kind, count in taken.items()})
         return Outcome(self.core.settle(), dead, positions, self.core.emitter.now, self._live_from, events)
 
     def done(self, outcome: Outcome) -> None:

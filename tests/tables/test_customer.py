@@ -79,6 +79,18 @@ def test_another_wake_time_changes_nothing_else(customer: Customer, plan: int, w
     assert unpack(moved) == customer
 
 
+@given(st.integers(NEVER, (1 << 64) - 1))
+def test_what_lies_beyond_any_instant_is_never(wake: int) -> None:
+    packed = pack(Customer(), 1)
+    packed = packed[:5] + wake.to_bytes(8, "big") + packed[HEAD_SIZE:]
+    assert read_head(packed) == (1, NEVER)
+    assert unpack(packed).wake == NEVER
+
+
+def test_no_wake_time_is_written_as_it_always_was() -> None:
+    assert pack(Customer(wake=NEVER), 1)[5:HEAD_SIZE] == ((1 << 63) - 1).to_bytes(8, "big")
+
+
 def test_two_states_share_nothing() -> None:
     first, second = Customer(), Customer()
     first.open.append(OpenTrigger("r", "v", "t", 1, 2, 3, 4))

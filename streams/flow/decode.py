@@ -54,12 +54,12 @@ def decoder(source: str) -> Callable[[bytes | None, bytes | None, int], tuple[An
         except (ValueError, RecursionError, TypeError) as exc:
             raise RejectedError(*_reason(source, value, exc)) from None
         at = event.occurred_at
-        if at.__class__ is not int:
+        if type(at) is not int:
             at = parse_time(at)  # type: ignore[arg-type]
         if not EARLIEST <= at <= wall + AHEAD:
             raise RejectedError(_out_of_range(at), "bad_time")
-        if event.__class__ is not TimeMark:
-            customer = event.customer_id  # type: ignore[union-attr]
+        if type(event) is not TimeMark:
+            customer = event.customer_id
             if customer.encode() != key:
                 raise RejectedError(f"the key {show(key)} differs from customer_id {show(customer)}", "wrong_key")
             if "\0" in customer:

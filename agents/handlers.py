@@ -41,7 +41,8 @@ from tables.events import (
     ProductViewed,
     type_name,
 )
-from tables.orders import RecentOrder, add_order, find_order
+from tables.orderchanges import add_order, find_order
+from tables.orders import RecentOrder
 from tables.productform import IDLE
 
 Handler = Callable[[str, bytes, Customer, Any, int], int]
@@ -101,13 +102,17 @@ class Handlers:
         if products and products[0] != IDLE:  # as `Replenish.wake` does it, without a call for every order
             wake = min(wake, self._replenish.wake(customer))
         orders = customer.orders
-        return wake if orders is None else min(wake, self._repurchase.wake(orders))
+        if orders is None:
+            return wake
+        absent = self._repurchase.wake(orders)
+        return absent if absent < wake else wake  # noqa: FURB136 - min() takes four times as long
 
     # -- purchases
 
     def _order_completed(self, customer_id: str, key: bytes, customer: Customer, event: OrderCompleted, at: int) -> int:
-        before, backfill, total = customer.orders, event.backfill, event.total
-        if find_order(before, event.order_id) is not None:
+        before, backfill = customer.orders, event.backfill
+        order_id, total, items = event.order_id, event.total, event.items
+        if find_order(before, order_id) is not None:
             self.counts["duplicate"] += 1
             return self.wake(customer)
         self._baskets.add(customer_id, customer, event, at)
@@ -115,11 +120,8 @@ class Handlers:
             self.sales.add(total, event.currency, at, None if before is None else before.last_at)
         if self._calibration is not None:
             self._calibration.ordered(key, before, at, backfill)
-        order = RecentOrder(event.order_id, event.event_id, at, total)
-        orders = customer.orders = add_order(before, order, self._clock)
-        if at == orders.last_at:
-            orders.imported = backfill
-            orders.muted_until = 0
+        order = RecentOrder(order_id, event.event_id, at, total)
+        orders = customer.orders = add_order(before, order, self._clock, imported=backfill)
         if backfill:  # what it makes due up to now is past, wherever among the orders it belongs
             orders.muted_until = self._emitter.now
         customer.cart = empty_cart(customer.cart, at)
@@ -128,7 +130,7 @@ class Handlers:
             customer.viewed = forget_views(customer.viewed, at)
         if customer.open and (answered := take_answered(customer, at)):
             self._emitter.cancel(customer_id, answered, "an order came", _cause(event, at))
-        if event.items and (dues := self._replenish.bought(customer, event, at)):
+        if items and (dues := self._replenish.bought(customer, items, at)):
             self._replenish.answer(customer_id, customer, dues, _cause(event, at))
         self._repurchase.replan(key, customer, orders)
         return self.wake(customer)

@@ -21,9 +21,11 @@ ROOT = Path(__file__).resolve().parents[1]
 NEEDED = ("pyproject.toml", "README.md", "LICENSE", "tables", "agents", "streams")
 """What a wheel is made of."""
 MODULES = (
+    "tables/basketchanges.py",
     "tables/cartchanges.py",
     "tables/clock.py",
     "tables/customerform.py",
+    "tables/orderchanges.py",
     "tables/productform.py",
     "tables/retention.py",
     "tables/seen.py",

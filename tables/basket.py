@@ -46,25 +46,6 @@ class Basket(Struct, array_like=True, gc=False):
         """Standard deviation of ln(total); None before the second basket."""
         return (self.ss / (self.n - 1)) ** 0.5 if self.n > 1 else None
 
-    def join(self, total: float, y: float) -> None:
-        """One more (Welford 1962), whose log counts as `y`."""
-        self.n += 1
-        self.revenue += total
-        d = y - self.mean_ln
-        self.mean_ln += d / self.n
-        self.ss += d * (y - self.mean_ln)
-
-    def leave(self, total: float, y: float) -> None:
-        """One less, whose log counted as `y`: `join` backwards."""
-        self.n -= 1
-        self.revenue = max(0.0, self.revenue - total) if self.n else 0.0
-        if not self.n:
-            self.mean_ln = self.ss = 0.0
-            return
-        d = y - self.mean_ln
-        self.mean_ln -= d / self.n
-        self.ss = max(0.0, self.ss - d * (y - self.mean_ln)) if self.n > 1 else 0.0
-
 
 class Foreign(Struct, array_like=True, gc=False):
     """What there is beside the baskets of the customer's first currency."""

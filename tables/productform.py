@@ -5,7 +5,6 @@ once takes 10 bytes, one bought twice 16, a regular 43 and its names. The due ti
 bought before is added without a look at the rest: that is most of what most shops sell.
 """
 
-from collections.abc import Sequence
 from struct import Struct as Layout
 from struct import error as LayoutError  # noqa: N812
 from typing import Final
@@ -25,6 +24,7 @@ _TWICE: Final = Layout(">IIeIe")
 _HEAD_SIZE: Final = _HEAD.size
 _ONCE_SIZE: Final = _ONCE.size
 _TWICE_SIZE: Final = _TWICE.size
+_ONCE_ROOM: Final = ONCE * _ONCE_SIZE
 _REGULAR: Final = Layout(">HHHBIeIe5fI")
 """Bytes of the names, days, flags, and the fields of a regular in their order; `told` is a flag."""
 _TOLD: Final = 1
@@ -34,16 +34,9 @@ IDLE: Final = NEVER >> 24
 _MOST_DAYS: Final = (1 << 16) - 1
 _FIRST_SECOND: Final = 1
 _hash: Final = xxh32_digest
-
-
-class _Halves(dict[float, bytes]):
-    """Quantities, packed; the usual ones once and for all."""
-
-    def __missing__(self, quantity: float) -> bytes:
-        return _HALF.pack(clipped(quantity))
-
-
-_HALVES: Final = _Halves({float(number): _HALF.pack(number) for number in range(1, 11)})
+_USUAL: Final = 10
+_HALVES: Final = [_HALF.pack(clipped(number)) for number in range(_USUAL + 1)]
+"""Whole quantities up to the usual ones, packed."""
 
 
 def seconds(at: int) -> int:
@@ -110,28 +103,38 @@ def _regulars(packed: bytes, at: int, end: int) -> dict[str, Regular]:
     return found
 
 
-def with_new(packed: bytes, at: int, items: Sequence[OrderItem]) -> bytes | None:
+def with_new(packed: bytes, at: int, items: list[OrderItem]) -> bytes | None:
     """The same products after an order at `at` (seconds) of others, as `Products.trim` leaves them.
 
     None: some may be known already, or the order is not the newest; look at them one by one. This runs for most orders,
     so it calls as little as it can.
     """
-    packed = packed or _EMPTY
-    count = packed[4]
-    end = len(packed) - count * _ONCE_SIZE
     if not _FIRST_SECOND <= at <= LAST_SECOND:
         return None
     when = at.to_bytes(4, "big")
-    if count and packed[-6:-2] >= when:
+    form = packed or _EMPTY
+    count = form[4]
+    if count and form[-6:-2] >= when:
         return None
-    named = packed[_HEAD_SIZE + packed[5] * _TWICE_SIZE : end]
-    known = packed.find  # `in` takes half as long again: it tries the name as a number first
+    end = len(form) - count * _ONCE_SIZE
+    named = form[_HEAD_SIZE + form[5] * _TWICE_SIZE : end]
     bought: dict[bytes, bytes] = {}
     for item in items:
         product = item.product_id
-        name = xxh32_digest(product)
-        if known(name) >= 0 or name in bought or (named and product.encode() in named):
+        name = _hash(product)
+        # not `name in packed`, which takes half as long again: it tries the name as a number first
+        if packed and (packed.find(name) >= 0 or (named and product.encode() in named)):
             return None
-        bought[name] = name + when + _HALVES[item.quantity]
-    kept = b"".join((packed[end:], *sorted(bought.values(), reverse=True)))[-ONCE * _ONCE_SIZE :]
-    return packed[:4] + _BYTES[len(kept) // _ONCE_SIZE] + packed[5:end] + kept
+        quantity = item.quantity
+        if 0.0 <= quantity <= _USUAL and (whole := int(quantity)) == quantity:
+            half = _HALVES[whole]
+        else:
+            half = _HALF.pack(clipped(quantity))
+        bought[name] = b"%b%b%b" % (name, when, half)
+    new = list(bought.values())
+    if len(new) < len(items):
+        return None
+    new.sort()
+    new.reverse()
+    once = (form[end:] + b"".join(new))[-_ONCE_ROOM:]
+    return b"%b%b%b%b" % (form[:4], _BYTES[len(once) // _ONCE_SIZE], form[5:end], once)

@@ -19,7 +19,7 @@ One order at a time, in plain floats: this runs for every order.
 """
 
 import math
-from typing import Final, NamedTuple
+from typing import Final
 
 from scipy.special.cython_special import ndtri, stdtr
 
@@ -37,19 +37,22 @@ REST: Final = 1.2
 """What a surprise counts: up to FULL itself, from there to DOUBTED as FULL, from ODD on REST."""
 
 
-class Score(NamedTuple):
+class Score:
     """An order's amount against the customer's own history, before the order is added to it."""
 
-    t: float
-    """Deviations from what was expected, in units of the predictive scale."""
-    p: float
-    """Chance of an amount at most this one; may be 0 or 1 by rounding."""
-    z: float
-    """The same as a normal deviate; always finite, within 38 of 0."""
-    mn: float
-    """The log of the median amount expected."""
-    joins: float
-    """The log of the amount, as it is to join the history."""
+    __slots__ = ("joins", "mn", "p", "t", "z")
+
+    def __init__(self, t: float, p: float, z: float, mn: float, joins: float) -> None:
+        self.t = t
+        """Deviations from what was expected, in units of the predictive scale."""
+        self.p = p
+        """Chance of an amount at most this one; may be 0 or 1 by rounding."""
+        self.z = z
+        """The same as a normal deviate; always finite, within 38 of 0."""
+        self.mn = mn
+        """The log of the median amount expected."""
+        self.joins = joins
+        """The log of the amount, as it is to join the history."""
 
     @property
     def typical(self) -> float:

@@ -10,6 +10,7 @@ from agents.emitter import Emitter
 from agents.models.amounts import FULL, Score, drift_down, drift_up, is_shrunk, joining, score, smooth, weighed
 from agents.rulebook.rules import BasketGrown, BasketShrinking, Rule, Rules
 from tables.basket import GROWN, SHRINKING, Basket, Foreign, used
+from tables.basketchanges import join
 from tables.customer import NEVER, Customer
 from tables.events import OrderCompleted
 from tables.orders import REMEMBERED
@@ -78,24 +79,26 @@ class Baskets:
 
         A total of 0 is unknown or a gift: it does not count.
         """
-        currency, amount, rate = order.currency, order.total, 1.0
+        paid = order.currency
+        currency, amount, rate = paid, order.total, 1.0
         if self._rates:
             currency, amount, rate = self._turned(currency, amount)
         basket = customer.basket
         if basket is None:
+            if amount > 0.0 and paid == currency:
+                customer.basket = Basket(currency, 1, log(amount), revenue=amount)
+                return
             basket = customer.basket = Basket(currency)
-        if order.currency != basket.currency:
+        if paid != basket.currency:
             basket = _foreign(customer, basket, order, currency)
         if amount <= 0.0:
             return
-        if not basket.n:
-            basket.join(amount, log(amount))
-            return
-        if basket.n < self._least:
-            basket.join(amount, self.counted(basket, amount))
+        n = basket.n
+        if n < self._least:
+            join(basket, amount, self.counted(basket, amount))
             return
         found, shrunk = self._score(basket, amount), self.shrunk
-        small = is_shrunk(found, amount, self._rare, shrunk.ratio) and shrunk.enabled and basket.n >= shrunk.min_orders
+        small = is_shrunk(found, amount, self._rare, shrunk.ratio) and shrunk.enabled and n >= shrunk.min_orders
         begun = self._begun(basket, found)
         if (small or begun) and not order.backfill:
             case = _Case(customer_id, customer, basket, order, at, found, rate)
@@ -103,7 +106,7 @@ class Baskets:
                 self._tell(shrunk, case, {"p": _short(found.p)}, _shrunk(case))
             for rule, evidence in begun:
                 self._tell(rule, case, evidence, _drifting(rule, case))
-        basket.join(amount, found.joins)
+        join(basket, amount, found.joins)
 
     def again(self, currency: str, amounts: Iterable[float]) -> Basket:
         """The baskets that positive amounts of one currency come to, in their order, as if they were all there are."""
@@ -111,19 +114,21 @@ class Baskets:
         for amount in amounts:
             if basket.n >= self._least:
                 self._begun(basket, self._score(basket, amount))
-            basket.join(amount, self.counted(basket, amount))
+            join(basket, amount, self.counted(basket, amount))
         return basket
 
     def counted(self, basket: Basket, amount: float) -> float:
         """As what the log of an amount counts among these baskets."""
-        return joining(self._prior, basket.n, basket.n * basket.mean_ln, basket.ss, amount)
+        n = basket.n
+        return joining(self._prior, n, n * basket.mean_ln, basket.ss, amount)
 
     def turned(self, currency: str, amount: float) -> tuple[str, float]:
         """The currency in which an amount is compared, and the amount in it."""
         return self._turned(currency, amount)[:2]
 
     def _score(self, basket: Basket, amount: float) -> Score:
-        return score(self._prior, basket.n, basket.n * basket.mean_ln, basket.ss, amount)
+        n = basket.n
+        return score(self._prior, n, n * basket.mean_ln, basket.ss, amount)
 
     def _begun(self, basket: Basket, found: Score) -> list[tuple[BasketShrinking | BasketGrown, dict[str, float]]]:
         """The trends that begin with an amount that is about to join."""

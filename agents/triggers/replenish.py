@@ -14,7 +14,7 @@ from agents.emitter import Emitter
 from agents.models.lasting import Lasts, lasts
 from agents.rulebook.rules import ProductReplenishDue, Rules
 from tables.customer import NEVER, Customer, OpenTrigger
-from tables.events import OrderCompleted, OrderItem
+from tables.events import OrderItem
 from tables.orders import Orders, RecentOrder
 from tables.parameters import Parameters
 from tables.productform import IDLE, due_of, pack_products, seconds, unpack_products, with_new
@@ -52,15 +52,16 @@ class Replenish:
 
     # -- what is bought
 
-    def bought(self, customer: Customer, order: OrderCompleted, at: int) -> list[int]:
+    def bought(self, customer: Customer, items: list[OrderItem], at: int) -> list[int]:
         """Remember the products of an order; the due times of the triggers that it answers, for `answer`."""
-        packed = with_new(customer.products, at // 1000, order.items)
+        packed = with_new(customer.products, at // 1000, items)
         if packed is not None:
             customer.products = packed
             return []
-        when, items = seconds(at), _summed(order.items)
-        products = unpack_products(customer.products)
-        answered = {self._buy(products, name, category, when, quantity) for name, (category, quantity) in items.items()}
+        when, products = seconds(at), unpack_products(customer.products)
+        answered = {
+            self._buy(products, name, category, when, quantity) for name, (category, quantity) in _summed(items).items()
+        }
         products.trim(when)
         customer.products = pack_products(products)
         return sorted(answered - {NOT_DUE})

@@ -55,15 +55,13 @@ class Repurchase:
     @staticmethod
     def wake(orders: Orders) -> int:
         """When the customer's absence is to be looked at next."""
-        told = orders.told
-        wake = NEVER
-        if orders.due_at and not told & DUE:
-            wake = orders.due_at
-        if orders.overdue_at and not told & OVERDUE and orders.overdue_at < wake:
-            wake = orders.overdue_at
-        if orders.risk_at and not told & AT_RISK and orders.risk_at < wake:
-            wake = orders.risk_at
-        return wake
+        told, overdue, risk = orders.told, orders.overdue_at, orders.risk_at
+        wake = 0 if told & DUE else orders.due_at
+        if overdue and not told & OVERDUE and (not wake or overdue < wake):
+            wake = overdue
+        if risk and not told & AT_RISK and (not wake or risk < wake):
+            wake = risk
+        return wake or NEVER
 
     @staticmethod
     def timers(orders: Orders) -> list[tuple[str, int]]:

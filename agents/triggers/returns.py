@@ -12,6 +12,7 @@ from agents.decisions import RuleRef, trigger_id
 from agents.emitter import Emitter
 from agents.triggers.basket import Baskets
 from tables.basket import GROWN, SHRINKING, Basket
+from tables.basketchanges import join, leave
 from tables.customer import Customer
 from tables.orders import RecentOrder
 
@@ -46,9 +47,9 @@ class Returns:
             customer.basket = again
             ended |= self._trends_of(customer, told & ~again.alarms)
         else:
-            basket.leave(was, self._baskets.counted(basket, was))
+            leave(basket, was, self._baskets.counted(basket, was))
             if not whole:
-                basket.join(left, self._baskets.counted(basket, left))
+                join(basket, left, self._baskets.counted(basket, left))
         if ended:
             self._unsay(customer, currency, ended)
             self._emit.cancel_where(

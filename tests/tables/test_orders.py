@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tables.orders import DAY, OVERDUE, REMEMBERED, WEEK, Orders, RecentOrder, add_order, find_order
+from tables.orderchanges import add_order, find_order
+from tables.orders import DAY, OVERDUE, REMEMBERED, WEEK, Orders, RecentOrder
 
 T0 = 1_704_067_200_000
 
@@ -107,6 +108,16 @@ def test_what_was_told_holds_until_a_younger_order() -> None:
         assert orders.told == OVERDUE
     add_order(orders, RecentOrder("y", "y", T0 + 30 * DAY + 1, 1.0))
     assert orders.told == 0
+
+
+def test_the_newest_order_says_whether_it_was_imported() -> None:
+    orders = add_order(None, RecentOrder("o", "e", T0, 1.0), imported=True)
+    assert orders.imported
+    orders.muted_until = T0 + DAY
+    add_order(orders, RecentOrder("late", "e", T0 - DAY, 1.0))
+    assert (orders.imported, orders.muted_until) == (True, T0 + DAY), "a late one changes nothing of it"
+    add_order(orders, RecentOrder("new", "e", T0, 1.0))
+    assert (orders.imported, orders.muted_until) == (False, 0)
 
 
 def test_orders_are_found_by_name_while_they_are_remembered() -> None:

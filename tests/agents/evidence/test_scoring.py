@@ -23,7 +23,8 @@ from agents.evidence.scoring import (
 from agents.fit.histories import Floats, Occasions, Orders, occasions_of
 from agents.models.levels import LEVELS
 from agents.models.timing import Rhythm
-from tables.orders import DAY, RecentOrder, add_order
+from tables.orderchanges import add_order
+from tables.orders import DAY, RecentOrder
 from tables.orders import Orders as State
 from tables.parameters import BUILTIN, TimingPrior
 from tests.support.population import BEGIN, invented, shop_of

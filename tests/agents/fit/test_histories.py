@@ -8,7 +8,8 @@ import pytest
 
 from agents.fit.histories import Occasions, occasions_of, orders_of
 from tables.clock import Clock
-from tables.orders import DAY, RecentOrder, add_order
+from tables.orderchanges import add_order
+from tables.orders import DAY, RecentOrder
 from tables.orders import Orders as State
 
 CLOCK = Clock(((date(1972, 10, 1), 0.5), (date(1973, 1, 1), 2.0), (date(1973, 6, 1), 0.8)))

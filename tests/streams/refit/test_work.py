@@ -13,7 +13,8 @@ from streams.refit.work import work
 from tables.clock import CALENDAR
 from tables.customer import Customer
 from tables.customerform import pack
-from tables.orders import RecentOrder, add_order
+from tables.orderchanges import add_order
+from tables.orders import RecentOrder
 from tables.parameters import BUILTIN, Parameters
 from tables.states import States
 

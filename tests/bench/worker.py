@@ -19,6 +19,8 @@ from tests.bench.process import Use, use_of
 from tests.support import compiled
 
 ROOT = compiled.ROOT
+HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+"""As the image and the unit have it."""
 _START_SECONDS = 120.0
 _LOOK_SECONDS = 0.5
 _SAMPLE = re.compile(r"^(\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
@@ -39,7 +41,7 @@ def built(*, interpreted: bool = False) -> str:
 
 def environment(settings: Settings, folder: str, metrics: str, *, interpreted: bool = False) -> dict[str, str]:
     """The worker's environment: ours without settings of Offbeat, and these. All else is the worker's default."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("OFFBEAT_")}
+    kept = HUGE_PAGES | {name: value for name, value in os.environ.items() if not name.startswith("OFFBEAT_")}
     code = {**kept, "PYTHONPATH": str(ROOT)} if interpreted or compiled.missing() else compiled.environment(kept)
     return code | {
         "OFFBEAT_BROKERS": settings.brokers,

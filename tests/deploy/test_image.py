@@ -14,6 +14,7 @@ import pytest
 
 from streams import __version__
 from streams.brokers.embedded import EmbeddedBroker, free_port
+from tests.bench.worker import HUGE_PAGES
 from tests.support.image import Image, build, instructions, sent
 from tests.support.programs import program
 from tests.support.workers import READY, ROOT, deploy
@@ -111,6 +112,7 @@ def test_it_holds_programs_and_nothing_to_build_with(image: Image) -> None:
     assert {"streams", "agents", "tables", "faust", "msgspec"} <= names
     assert not names & {"pip", "setuptools", "mypy", "mypyc", "librt", "pathspec", "ast_serialize", "pytest", "tests"}
     assert list(image.root.glob("opt/offbeat/lib/python*/site-packages/agents/core.*.so")) != []
+    assert image.environ.items() >= HUGE_PAGES.items()
     assert not [path for path in image.root.glob("opt/**/tests") if path.is_dir()]
 
 

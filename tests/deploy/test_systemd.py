@@ -10,6 +10,7 @@ import pytest
 from streams.commands import USAGE
 from streams.resolve import load_settings
 from streams.worker import _STOP_SECONDS
+from tests.bench.worker import HUGE_PAGES
 from tests.support.workers import ROOT
 
 UNITS = ROOT / "deploy" / "systemd"
@@ -78,6 +79,7 @@ def test_a_worker_understands_its_variables(tmp_path: Path) -> None:
     (tmp_path / "offbeat.toml").write_text(
         '[security]\nprotocol = "SASL_SSL"\nmechanism = "SCRAM-SHA-512"\nuser = "offbeat"\n'
     )
+    assert environ.items() >= HUGE_PAGES.items()
     settings = load_settings({}, environ, tmp_path)
     assert settings.metrics == "127.0.0.1:9464"
     assert settings.state_dir == Path("/var/lib/offbeat/9464")

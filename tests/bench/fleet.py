@@ -9,8 +9,8 @@ MONTH = 365.25 / 12 * 86_400
 GB = 1e9
 
 # Measured (tests/bench/README.md): of one worker with one processor that it shares with its broker
-EVENTS = 40_000
-"""A second, where every ninth event fires a trigger; 68,000 where few do."""
+EVENTS = 60_000
+"""A second, where every ninth event fires a trigger; 110,000 where few do."""
 RESTORED = 200_000
 """States read back a second: ten million of them by two workers, into memory that is touched for the first time."""
 RESIDENT = 780

@@ -1,5 +1,6 @@
 """One measurement: a worker over a log that lies ready, the client's limit over the same log, a second start."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,7 +13,7 @@ from streams.settings import Settings
 from tables.events import CARTS, PURCHASES
 from tests.bench.changelog import read_contents
 from tests.bench.load import Sent
-from tests.bench.worker import ROOT, BenchError, Worker
+from tests.bench.worker import HUGE_PAGES, ROOT, BenchError, Worker
 
 _STANDSTILL = 60.0
 
@@ -72,7 +73,8 @@ def limit(settings: Settings, events: int) -> Limit:
     """Measure the client's limit on the settings' source topics. Raises BenchError."""
     topics = [settings.topic(source) for source in (PURCHASES, CARTS)]
     command = [sys.executable, "-m", "tests.bench.limit", settings.brokers, str(events), *topics]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+    env = HUGE_PAGES | os.environ
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=600)
     if done.returncode:
         raise BenchError(f"the client's limit could not be measured:\n{done.stderr}")
     return msgspec.json.decode(done.stdout, type=Limit)

@@ -20,7 +20,7 @@ from tests.support import compiled
 
 ROOT = compiled.ROOT
 HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-"""As the image and the unit have it."""
+"""As the image and the unit have it; peers and the limit get it, too."""
 _START_SECONDS = 120.0
 _LOOK_SECONDS = 0.5
 _SAMPLE = re.compile(r"^(\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)

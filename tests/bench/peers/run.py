@@ -16,7 +16,7 @@ from tests.bench.peers.reference import Reference
 from tests.bench.peers.told import Told, lines_in
 from tests.bench.process import Use, use_of
 from tests.bench.topics import make_topic, remove_topics
-from tests.bench.worker import ROOT, BenchError
+from tests.bench.worker import HUGE_PAGES, ROOT, BenchError
 from tests.support.topics_io import Broker, read_all
 
 _LOOK_SECONDS = 0.01
@@ -59,9 +59,9 @@ class Log:
 
 
 def environment(peer: Peer, log: Log, name: str, folder: str) -> dict[str, str]:
-    """A peer's environment: ours, and what it is to do."""
+    """A peer's environment: ours, huge pages as the worker has them, and what it is to do."""
     settings = log.settings
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("OFFBEAT_", "PEER_"))}
+    kept = HUGE_PAGES | {key: value for key, value in os.environ.items() if not key.startswith(("OFFBEAT_", "PEER_"))}
     return kept | {
         "PYTHONPATH": str(ROOT),
         "PEER_BROKERS": settings.brokers,

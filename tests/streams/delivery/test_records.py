@@ -3,12 +3,7 @@
 import asyncio
 from typing import Any
 
-import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.consumer import fetcher
-from aiokafka.errors import CorruptRecordException
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 
 from streams.brokers.embedded import EmbeddedBroker
 from streams.delivery.records import as_parsed
@@ -89,24 +84,3 @@ def test_what_is_read_is_what_others_read_from_wherever_and_however_many_at_a_ti
                 options = {"isolation_level": isolation, "value_deserializer": as_parsed}
                 parsed = asyncio.run(_read(address, topic, start, most, **options))
                 assert [(record.offset, record.value) for record in parsed] == expected
-
-
-def _batch(first: int, count: int) -> bytearray:
-    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 10_000)
-    for number in range(count):
-        builder.append(number, 0, None, b"%d" % (first + number), [])
-    built: bytearray = builder.build()
-    built[:8] = first.to_bytes(8, "big")
-    return built
-
-
-def test_a_damaged_batch_is_told_and_nothing_before_it_is_lost() -> None:
-    damaged = _batch(5, 5)
-    damaged[-1] ^= 1
-    fetched = MemoryRecords(bytes(_batch(0, 5) + damaged))
-    records = fetcher.PartitionRecords(TopicPartition(TOPIC, 0), fetched, [], 2, None, as_parsed, True, 1)
-    with pytest.raises(CorruptRecordException):
-        records.take(None)
-    assert [record.value for record in records.take(None)] == [b"2", b"3", b"4"]
-    assert records.next_fetch_offset == 5
-    assert records.take(None) == []

@@ -109,9 +109,13 @@ class Reader:
 
 def _weigh(records: Sequence[Record]) -> int:
     """Bytes of keys, values and headers: what a hostile one makes large."""
-    parts = [record.value or b"" for record in records]
-    parts += [record.key or b"" for record in records]
-    for headers in [record.headers for record in records if record.headers]:
-        parts += [value or b"" for _, value in headers]
-        parts += [name.encode() for name, _ in headers]
-    return sum(map(len, parts))
+    size = 0
+    for record in records:
+        key, value, headers = record.key, record.value, record.headers
+        if value is not None:
+            size += len(value)
+        if key is not None:
+            size += len(key)
+        if headers:
+            size += sum(len(name.encode()) + len(held or b"") for name, held in headers)
+    return size

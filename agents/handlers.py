@@ -20,10 +20,10 @@ from tables.cartchanges import (
     empty_cart,
     forget_views,
     is_empty,
+    look_at,
     remove_item,
     replace_cart,
     start_checkout,
-    view,
 )
 from tables.clock import CALENDAR, Clock
 from tables.customer import NEVER, Customer, Profile, Visitor
@@ -186,10 +186,10 @@ class Handlers:
         return self._carts.wake(customer)
 
     def _product_viewed(self, customer: Visitor, event: ProductViewed, at: int) -> int:
-        if event.backfill or (customer.cart is not None and at < customer.cart.since):
+        product = event.product_id
+        if event.backfill or not look_at(customer, customer.cart, product, event.category, at, event.event_id):
             return NEVER
-        customer.viewed = view(customer.viewed, event, at)
-        return self._carts.wake_for(customer, event.product_id)
+        return self._carts.wake_for(customer, product)
 
     # -- customers
 

@@ -3,7 +3,8 @@
 from typing import Final
 
 from tables.cart import MAX_LINES, MAX_VIEWED, Cart, CartLine, Checkout, Viewed
-from tables.events import CartItem, CartItemAdded, CartItemRemoved, CartUpdated, CheckoutStarted, ProductViewed
+from tables.customer import Visitor
+from tables.events import CartItem, CartItemAdded, CartItemRemoved, CartUpdated, CheckoutStarted
 
 _Cart: Final = Cart
 _CartLine: Final = CartLine
@@ -30,23 +31,52 @@ def _touch(cart: Cart, at: int, event_id: str, cart_id: str | None, backfill: bo
 
 def add_item(cart: Cart | None, event: CartItemAdded, at: int) -> Cart:
     """The cart after an item came in; one that an order or a whole cart has overtaken changes nothing."""
+    return add_line(
+        cart,
+        event.product_id,
+        event.quantity,
+        event.price,
+        event.category,
+        at,
+        event.event_id,
+        event.cart_id,
+        event.backfill,
+    )
+
+
+def add_line(
+    cart: Cart | None,
+    product: str,
+    quantity: float,
+    price: float | None,
+    category: str | None,
+    at: int,
+    event_id: str,
+    cart_id: str | None,
+    backfill: bool,
+) -> Cart:
+    """The same, its event taken apart."""
     if cart is None:
         cart = _Cart({})
     elif at < cart.since:
         return cart
-    lines, product = cart.lines, event.product_id
+    lines = cart.lines
     line = lines.get(product)
     if line is None:
-        lines[product] = _CartLine(event.quantity, event.price, event.category, at)
+        lines[product] = _CartLine(quantity, price, category, at)
         if len(lines) > MAX_LINES:
             _drop_oldest(lines)
-    elif line.quantity > 0 or at < line.at:
-        line.quantity += event.quantity
-        _describe(line, event, at)
     else:
-        line.quantity = event.quantity
-        _describe(line, event, at)
-    _touch(cart, at, event.event_id, event.cart_id, event.backfill)
+        if line.quantity > 0 or at < line.at:
+            line.quantity += quantity
+        else:
+            line.quantity = quantity
+        line.at = max(line.at, at)
+        if price is not None:
+            line.price = price
+        if category is not None:
+            line.category = category
+    _touch(cart, at, event_id, cart_id, backfill)
     return cart
 
 
@@ -71,14 +101,6 @@ def remove_item(cart: Cart | None, event: CartItemRemoved, at: int) -> Cart:
         cart.cart_id = None
     _touch(cart, at, event.event_id, event.cart_id, event.backfill)
     return cart
-
-
-def _describe(line: CartLine, event: CartItemAdded, at: int) -> None:
-    line.at = max(line.at, at)
-    if event.price is not None:
-        line.price = event.price
-    if event.category is not None:
-        line.category = event.category
 
 
 def replace_cart(cart: Cart | None, event: CartUpdated, at: int) -> Cart:
@@ -149,24 +171,27 @@ def start_checkout(
     return cart, Checkout(at, event.event_id, event.total, event.backfill)
 
 
-def view(viewed: dict[str, Viewed] | None, event: ProductViewed, at: int) -> dict[str, Viewed]:
-    """The products looked at, with one more look."""
+def look_at(customer: Visitor, cart: Cart | None, product: str, category: str | None, at: int, event_id: str) -> bool:
+    """One more look at a product; False: an order or a whole cart has overtaken it, it changes nothing."""
+    if cart is not None and at < cart.since:
+        return False
+    viewed = customer.viewed
     if viewed is None:
-        return {event.product_id: _Viewed(1, at, event.event_id, event.category)}
-    product = event.product_id
+        customer.viewed = {product: _Viewed(1, at, event_id, category)}
+        return True
     seen = viewed.get(product)
     if seen is None:
-        viewed[product] = _Viewed(1, at, event.event_id, event.category)
+        viewed[product] = _Viewed(1, at, event_id, category)
         if len(viewed) > MAX_VIEWED:
             del viewed[min(viewed, key=lambda product: viewed[product].at)]
     else:
         seen.times += 1
         if at >= seen.at:
             seen.at = at
-            seen.event_id = event.event_id
-        if event.category is not None:
-            seen.category = event.category
-    return viewed
+            seen.event_id = event_id
+        if category is not None:
+            seen.category = category
+    return True
 
 
 def forget_views(viewed: dict[str, Viewed], at: int) -> dict[str, Viewed] | None:

@@ -1,23 +1,40 @@
-"""The binary form of a customer: `version (1 byte) | plan (4) | wake (8) | MessagePack array`, big-endian.
+"""The binary form of a customer, big-endian:
+
+`version (1 byte) | plan (4) | wake (8) | number of visits (1) | their bytes (2) | visits | MessagePack array`.
 
 `wake` and `plan` are read without decoding: `wake` is an instant before which no timer of this customer is due (2^63-1
-is NEVER), `plan` the fingerprint of the rules and parameters by which timers were set. With every field that is added
-VERSION goes up: a worker of before would drop the new ones, so it must refuse the form. One that no longer means the
-same gets a reader of its own, and OLDEST says which forms need none.
+is NEVER), `plan` the fingerprint of the rules and parameters by which timers were set. The visits wait to be applied
+(`tables.visitform`): whoever opens the state finds them applied. Up to version 3 there were none, and the array began
+where they are counted.
+
+With every field that is added VERSION goes up: a worker of before would drop the new ones, so it must refuse the form.
 """
 
+from collections.abc import Callable
 from struct import Struct as Layout
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from tables.customer import NEVER, Applied, Customer, StateError, Visitor
+from tables.seen import SEEN_BYTES
+from tables.visitform import MOST, ROOM, apply_visits
 
-VERSION: Final = 3
+VERSION: Final = 4
 OLDEST: Final = 1
-"""From this form on, states are read as they are."""
+"""Forms from this one on are read."""
 HEAD: Final = Layout(">BIQ")
 HEAD_SIZE: Final = HEAD.size
+"""Of what all forms begin with."""
+BODY: Final = HEAD_SIZE + 3
+"""Where the visits begin, the array where there are none."""
+_WITHOUT_VISITS: Final = 3
+"""The last version that knew none."""
+_VISITS_SIZE: Final = HEAD_SIZE + 1
+LARGE: Final = 3_072
+"""Bytes of a state in which no visit waits: copied, it costs as much as opened. A cart that is full is one of them."""
+_SEEN: Final = 4 + SEEN_BYTES
+"""Of the array's head, and that of its first element."""
 _PREFIX_SIZE: Final = 5
 _NEVER: Final = ((1 << 63) - 1).to_bytes(8, "big")
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -41,18 +58,61 @@ def pack(customer: Visitor, plan: int) -> bytes:
 def pack_away(customer: Visitor, begin: bytes, wake: int) -> bytes:
     """The same, with the prefix of its plan and its wake time given, of a customer who is not looked at any more."""
     customer.wake = 0
-    return begin + (wake.to_bytes(8, "big") if wake < NEVER else _NEVER) + _encode(customer)
+    return b"%b%b\0\0\0%b" % (begin, wake.to_bytes(8, "big") if wake < NEVER else _NEVER, _encode(customer))
 
 
 def unpack(packed: bytes) -> Customer:
     """The state of a binary form; raises `StateError`."""
+    return unpack_by(packed, _decode)  # type: ignore[no-any-return]
+
+
+def unpack_by(packed: bytes, decode: Callable[[bytes], Any]) -> Any:
+    """The state as `decode` reads its array; raises `StateError`."""
     wake = read_wake(packed)
+    begin = _begin(packed)
     try:
-        customer = _decode(packed[HEAD_SIZE:])
+        customer = decode(packed[begin:])
     except (ValueError, RecursionError) as exc:  # msgspec's own errors are ValueErrors
         raise StateError(f"a customer's state is damaged: {exc}") from exc
     customer.wake = wake
+    if begin > BODY or (begin == BODY and packed[HEAD_SIZE]):
+        apply_visits(customer, packed[HEAD_SIZE], packed[BODY:begin])
     return customer
+
+
+def _begin(packed: bytes) -> int:
+    """Where the array begins; raises `StateError`. The head has been read."""
+    if packed[0] <= _WITHOUT_VISITS:
+        return HEAD_SIZE
+    if len(packed) < BODY:
+        raise StateError(f"a customer's state is damaged: it ends after {len(packed)} bytes")
+    return BODY + (packed[_VISITS_SIZE] << 8 | packed[_VISITS_SIZE + 1])
+
+
+def ids_for_visit(packed: bytes) -> bytes | None:
+    """A part of a binary form, whose head has been read, that holds the hashes of all events that are remembered.
+
+    None where no more visits may wait.
+    """
+    if packed[0] != VERSION or packed[HEAD_SIZE] >= MOST or len(packed) > LARGE:
+        return None
+    size = packed[_VISITS_SIZE] << 8 | packed[_VISITS_SIZE + 1]
+    return packed[BODY : BODY + size + _SEEN] if size <= ROOM else None
+
+
+def with_visit(packed: bytes, visit: bytes, wake: int) -> bytes:
+    """The same state with one more visit that waits, as `tables.visitform` packs it, and this wake time."""
+    size = packed[_VISITS_SIZE] << 8 | packed[_VISITS_SIZE + 1]
+    visits = (packed[HEAD_SIZE] + 1) << 16 | (size + len(visit))
+    end = BODY + size
+    return b"%b%b%b%b%b%b" % (
+        packed[:_PREFIX_SIZE],
+        wake.to_bytes(8, "big") if wake < NEVER else _NEVER,
+        visits.to_bytes(3, "big"),
+        packed[BODY:end],
+        visit,
+        packed[end:],
+    )
 
 
 def read_wake(packed: bytes) -> int:
@@ -77,8 +137,9 @@ def read_head(packed: bytes) -> tuple[int, int]:
 def read_progress(packed: bytes) -> tuple[list[int] | None, int, int]:
     """(applied, plan, wake) of a binary form, without decoding the rest; raises `StateError`."""
     plan, wake = read_head(packed)
+    begin = _begin(packed)
     try:
-        return _decode_applied(packed[HEAD_SIZE:]).applied, plan, wake
+        return _decode_applied(packed[begin:]).applied, plan, wake
     except ValueError as exc:
         raise StateError(f"a customer's state is damaged: {exc}") from exc
 
@@ -86,7 +147,11 @@ def read_progress(packed: bytes) -> tuple[list[int] | None, int, int]:
 def with_wake(packed: bytes, wake: int) -> bytes:
     """The same state with another wake time."""
     read_wake(packed)
-    return packed[:_PREFIX_SIZE] + (wake.to_bytes(8, "big") if wake < NEVER else _NEVER) + packed[HEAD_SIZE:]
+    return b"%b%b%b" % (
+        packed[:_PREFIX_SIZE],
+        wake.to_bytes(8, "big") if wake < NEVER else _NEVER,
+        packed[HEAD_SIZE:],
+    )
 
 
 def moved(packed: bytes) -> bytes:

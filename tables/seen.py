@@ -6,7 +6,7 @@ from tables.customer import Visitor
 
 MAX_SEEN: Final = 32
 """How many event ids are remembered: the second coming of one of them changes nothing."""
-_SEEN_BYTES: Final = 8 * MAX_SEEN
+SEEN_BYTES: Final = 8 * MAX_SEEN
 
 
 def seen_before(customer: Visitor, digest: bytes) -> bool:
@@ -18,5 +18,12 @@ def seen_before(customer: Visitor, digest: bytes) -> bool:
             if not at % 8:
                 return True
             at = seen.find(digest, at + 1)
-    customer.seen = seen + digest if len(seen) < _SEEN_BYTES else seen[len(digest) - _SEEN_BYTES :] + digest
+    remember(customer, digest)
     return False
+
+
+def remember(customer: Visitor, digests: bytes) -> None:
+    """So many events more were applied, none of which was before."""
+    seen = customer.seen
+    over = len(seen) + len(digests) - SEEN_BYTES
+    customer.seen = seen + digests if over <= 0 else seen[over:] + digests

@@ -9,18 +9,15 @@ from collections.abc import Iterator, Mapping
 
 from tables.customer import NEVER, Customer, Visitor
 from tables.customerform import (
-    HEAD,
-    HEAD_SIZE,
-    OLDEST,
-    VERSION,
     pack_away,
     prefix,
     read_head,
     read_wake,
     unpack,
+    with_visit,
     with_wake,
 )
-from tables.timers import Entry, Timers
+from tables.timers import Timers
 from tables.visitor import unpack_visitor
 
 Change = tuple[bytes, bytes | None]
@@ -93,21 +90,15 @@ class States:
     def ready(self) -> None:
         """Build the timers from the heads of the states; raises `StateError` for a form this version cannot read."""
         self._forget_batch()
-        self.timers = Timers(self._wake_of, self._armed())
-
-    def _armed(self) -> Iterator[Entry]:
-        """Who is to be woken; at once, who was planned by another fingerprint."""
-        own, unpack_head = self.plan, HEAD.unpack_from
-        for key, packed in self._packed.items():
-            # `read_head` without a call for each of millions, but for who refuses the form
-            version, plan, wake = unpack_head(packed) if len(packed) >= HEAD_SIZE else (0, 0, 0)
-            if not OLDEST <= version <= VERSION:
-                read_head(packed)
-            if plan != own and wake:
+        timers = self.timers = Timers(self._wake_of)
+        plan, all_packed = self._prefix[1:], self._packed
+        for key, packed in all_packed.items():
+            wake = read_wake(packed)
+            if wake and packed[1 : len(plan) + 1] != plan:  # planned by another fingerprint: woken at once
                 wake = 0
-                self._packed[key] = with_wake(packed, 0)
+                all_packed[key] = with_wake(packed, 0)
             if wake < NEVER:
-                yield wake, key
+                timers.add(wake, key)
 
     def _wake_of(self, key: bytes) -> int:
         """When the customer is to be woken as it stands; NEVER for who is not, or is not known."""
@@ -137,6 +128,19 @@ class States:
             return customer
         packed = self._packed.get(key)
         return self._unknown(key) if packed is None else unpack_visitor(packed)
+
+    def unopened(self, key: bytes) -> bytes | None:
+        """The packed state of a customer who is neither unknown nor held."""
+        return None if self._held and key in self._held else self._packed.get(key)
+
+    def leave(self, key: bytes, packed: bytes, visit: bytes, wake: int) -> None:
+        """A visit waits with an `unopened` customer, who is to be woken at `wake` at the latest."""
+        before = read_wake(packed)
+        if wake < before:
+            self.timers.add(wake, key)
+        else:
+            wake = before
+        self._packed[key] = self._changed[key] = with_visit(packed, visit, wake)
 
     def _unknown(self, key: bytes) -> Customer:
         if key not in self._changed:  # else it was erased in this batch

@@ -5,8 +5,7 @@ order, as a heap. Setting a timer is an append. What lies in a drawer is nothing
 customers: when each is due is asked, of the states, when its drawer is opened.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Final
 
@@ -43,15 +42,6 @@ class _Drawers:
         else:
             keys.append(key)
 
-    def fill(self, entries: Iterable[Entry]) -> int:
-        """Put many into drawers that are empty; how many there were."""
-        bits, drawers = self.bits, defaultdict[int, list[bytes]](list)
-        for due, key in entries:
-            drawers[due >> bits].append(key)
-        self.keys = dict(drawers)
-        self.order = sorted(drawers)
-        return sum(map(len, drawers.values()))
-
     @property
     def begin(self) -> int:
         """Nothing in here is due before it."""
@@ -86,7 +76,7 @@ class Timers:
     never more than twice as many as customers, and ten thousand besides.
     """
 
-    def __init__(self, due_of: Callable[[bytes], int], entries: Iterable[Entry] = ()) -> None:
+    def __init__(self, due_of: Callable[[bytes], int]) -> None:
         self.soonest = NEVER
         """No entry is due before it."""
         self._due_of = due_of
@@ -96,8 +86,7 @@ class Timers:
         self._near, self._near_end = _Drawers(_NEAR), 0
         """What is due before `_near_end`, and not in front."""
         self._far = _Drawers(_FAR)
-        self._count = self._far.fill(entries)
-        self.soonest = self._far.begin
+        self._count = 0
 
     def __len__(self) -> int:
         return self._count

@@ -10,8 +10,8 @@ import msgspec
 from msgspec import NODEFAULT, Raw
 from msgspec.structs import FieldInfo, fields
 
-from tables.customer import Customer, StateError, Visitor
-from tables.customerform import HEAD_SIZE, VERSION, read_wake, unpack
+from tables.customer import Customer, Visitor
+from tables.customerform import VERSION, unpack, unpack_by
 
 
 def _carried(field: FieldInfo) -> tuple[str, Any, Any]:
@@ -32,12 +32,6 @@ def unpack_visitor(packed: bytes) -> Visitor:
 
     What is carried along keeps its form, so one of an older version is taken apart wholly.
     """
-    wake = read_wake(packed)
-    if packed[0] != VERSION:
+    if packed and packed[0] < VERSION:
         return unpack(packed)
-    try:
-        visitor: Any = _decode(packed[HEAD_SIZE:])
-    except (ValueError, RecursionError) as exc:
-        raise StateError(f"a customer's state is damaged: {exc}") from exc
-    visitor.wake = wake
-    return visitor  # type: ignore[no-any-return]
+    return unpack_by(packed, _decode)  # type: ignore[no-any-return]

@@ -8,6 +8,7 @@ from agents.rulebook.rules import Rule, Rules
 from tables.cart import Cart, Checkout, Viewed
 from tables.cartchanges import is_empty
 from tables.customer import NEVER, Customer, Visitor
+from tables.events import CartItemAdded
 
 
 class Carts:
@@ -24,7 +25,13 @@ class Carts:
             for rule in (self._cart, self._checkout, self._browse)
         }
         self._cart_on, self._cart_after = self._cart.enabled, self._cart.after
+        self.first_look_counts = self._browse.enabled and self._browse.views <= 1
+        """Whether a product that was looked at once may be waited for."""
         self._emit = emitter
+
+    def wake_after(self, event: CartItemAdded, at: int) -> int:
+        """Before this nothing is to be looked at on account of an item that went into the cart, whoever's it is."""
+        return at + self._cart_after if self._cart_on and not event.backfill else NEVER
 
     def wake(self, customer: Visitor) -> int:
         """When cart, checkout or views of the customer are to be looked at next."""

@@ -8,7 +8,7 @@ from statistics import fmean
 import msgspec
 from msgspec import Struct
 
-from tables.customerform import HEAD_SIZE, unpack
+from tables.customerform import BODY, unpack
 from tables.states import States
 from tests.bench.customers import everybody
 
@@ -46,7 +46,7 @@ def sections(packed: Sequence[bytes]) -> dict[str, float]:
     for state in packed:
         customer = unpack(state)
         customer.wake = 0
-        sums["head"] = sums.get("head", 0) + HEAD_SIZE + 1  # and the beginning of the array
+        sums["head"] = sums.get("head", 0) + BODY + 1  # and the beginning of the array
         for name in customer.__struct_fields__:
             sums[name] = sums.get(name, 0) + len(encode(getattr(customer, name)))
     return {name: total / len(packed) for name, total in sums.items()}

@@ -14,11 +14,13 @@ from msgspec.structs import fields
 from tables.basket import Basket, Foreign
 from tables.cart import Cart, CartLine, Checkout, Viewed
 from tables.customer import NEVER, Customer, OpenTrigger, Profile
-from tables.customerform import VERSION, pack
+from tables.customerform import VERSION, pack, unpack, with_visit
+from tables.events import CartItemAdded, ProductViewed
 from tables.orders import Orders, RecentOrder
 from tables.productform import pack_products
 from tables.products import Products, Regular
 from tables.seen import MAX_SEEN
+from tables.visitform import pack_adding, pack_look
 
 FOLDER = Path(__file__).parent / "golden"
 STRUCTS: tuple[type[Struct], ...] = (
@@ -124,13 +126,45 @@ def told(value: object) -> Any:
     return value.hex() if isinstance(value, bytes) else value
 
 
+def waiting() -> bytes:
+    """A state in which visits wait."""
+    who: dict[str, Any] = {"customer_id": "c", "occurred_at": 0}
+    visits = (
+        pack_adding(
+            CartItemAdded(
+                event_id="e-5", product_id="mug", quantity=2.0, price=4.5, category="cups", cart_id="c-2", **who
+            ),
+            b"12345678",
+            1_700_000_000_005,
+        ),
+        pack_adding(
+            CartItemAdded(event_id="e-6", product_id="pot", quantity=1.0, backfill=True, **who),
+            b"23456789",
+            1_700_000_000_006,
+        ),
+        pack_look(
+            ProductViewed(event_id="e-7", product_id="jug", category="jugs", **who), b"34567890", 1_700_000_000_007
+        ),
+    )
+    packed = pack(CUSTOMERS["everything"], PLAN)
+    for visit in visits:
+        packed = with_visit(packed, visit, 1_700_500_000_000)
+    return packed
+
+
 def contents() -> dict[str, Any]:
     """What this release writes into its file."""
     states = [
         {"name": name, "packed": pack(customer, PLAN).hex(), "state": told(customer)}
         for name, customer in CUSTOMERS.items()
     ]
-    return {"form": VERSION, "fields": shape(), "states": states}
+    packed = waiting()
+    return {
+        "form": VERSION,
+        "fields": shape(),
+        "states": states,
+        "waiting": {"name": "waiting", "packed": packed.hex(), "state": told(unpack(packed))},
+    }
 
 
 def path_of(form: int) -> Path:

@@ -12,16 +12,26 @@ from tables.cartchanges import (
     empty_cart,
     forget_views,
     is_empty,
+    look_at,
     remove_item,
     replace_cart,
     start_checkout,
-    view,
 )
-from tables.events import CartItem, CartItemAdded, CartItemRemoved
+from tables.customer import Customer
+from tables.events import CartItem, CartItemAdded, CartItemRemoved, ProductViewed
 from tests.support.core import added, cart, checkout, removed, viewed
 
 Change = tuple[str, int, int]
 """What, which product, how many."""
+
+
+def views(*events: ProductViewed) -> dict[str, Viewed]:
+    """What is known of products after looks at them."""
+    customer = Customer()
+    for event in events:
+        assert look_at(customer, None, event.product_id, event.category, int(event.occurred_at), event.event_id)
+    assert customer.viewed is not None
+    return customer.viewed
 
 
 def quantities(found: Cart | None) -> dict[str, float]:
@@ -158,10 +168,7 @@ def test_a_checkout_older_than_the_cart_does_not_change_its_contents() -> None:
 
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=200))
 def test_views_are_bounded_to_the_newest_products(products: list[int]) -> None:
-    found: dict[str, Viewed] | None = None
-    for at, product in enumerate(products, 1):
-        found = view(found, viewed(at, f"p{product}"), at)
-    assert found is not None
+    found = views(*(viewed(at, f"p{product}") for at, product in enumerate(products, 1)))
     newest = list(dict.fromkeys(reversed(products)))[:MAX_VIEWED]
     assert set(found) == {f"p{product}" for product in newest}
     for name, seen in found.items():
@@ -169,13 +176,12 @@ def test_views_are_bounded_to_the_newest_products(products: list[int]) -> None:
 
 
 def test_a_late_look_counts_and_moves_no_time_back() -> None:
-    found = view(None, viewed(5, event_id="b"), 5)
-    found = view(found, viewed(3, event_id="a"), 3)
+    found = views(viewed(5, event_id="b"), viewed(3, event_id="a"))
     assert (found["tea"].times, found["tea"].at, found["tea"].event_id) == (2, 5, "b")
 
 
 def test_views_up_to_an_order_are_forgotten() -> None:
-    found = view(view(None, viewed(1), 1), viewed(3, "pot"), 3)
+    found = views(viewed(1), viewed(3, "pot"))
     kept = forget_views(found, 2)
     assert kept is not None
     assert set(kept) == {"pot"}

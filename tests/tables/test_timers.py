@@ -21,8 +21,10 @@ class Shop:
     """Who is to be woken when, and the timers for it."""
 
     def __init__(self, first: Iterable[Entry] = ()) -> None:
-        self.due = {key: due for due, key in first}
-        self.timers = Timers(self.due_of, self.in_order())
+        self.due: dict[bytes, int] = {}
+        self.timers = Timers(self.due_of)
+        for due, key in first:
+            self.set(key, due)
 
     def due_of(self, key: bytes) -> int:
         return self.due.get(key, NEVER)

@@ -8,7 +8,7 @@ from msgspec.structs import fields
 
 from tables.cart import Cart, CartLine, Checkout, Viewed
 from tables.customer import NEVER, Customer, StateError, Visitor
-from tables.customerform import HEAD_SIZE, VERSION, pack, unpack
+from tables.customerform import BODY, VERSION, pack, unpack
 from tables.seen import seen_before
 from tables.states import States
 from tables.visitor import unpack_visitor
@@ -40,8 +40,8 @@ def test_what_is_done_to_a_visitor_is_done_to_the_customer(customer: Customer, o
 @pytest.mark.parametrize("known", range(len(fields(Customer)) + 1))
 def test_a_form_with_fewer_fields_at_the_end_gets_their_defaults(known: int) -> None:
     empty = Customer(wake=7)
-    array = msgspec.msgpack.decode(pack(empty, 0)[HEAD_SIZE:])
-    shorter = pack(empty, 0)[:HEAD_SIZE] + msgspec.msgpack.encode(array[:known])
+    array = msgspec.msgpack.decode(pack(empty, 0)[BODY:])
+    shorter = pack(empty, 0)[:BODY] + msgspec.msgpack.encode(array[:known])
     assert pack(unpack_visitor(shorter), 0) == pack(empty, 0)
 
 

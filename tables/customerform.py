@@ -94,7 +94,7 @@ def ids_for_visit(packed: bytes) -> bytes | None:
 
     None where no more visits may wait.
     """
-    if packed[0] != VERSION or packed[HEAD_SIZE] >= MOST or len(packed) > LARGE:
+    if not BODY <= len(packed) <= LARGE or packed[0] != VERSION or packed[HEAD_SIZE] >= MOST:
         return None
     size = packed[_VISITS_SIZE] << 8 | packed[_VISITS_SIZE + 1]
     return packed[BODY : BODY + size + _SEEN] if size <= ROOM else None

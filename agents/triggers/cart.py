@@ -30,7 +30,7 @@ class Carts:
         self._emit = emitter
 
     def wake_after(self, event: CartItemAdded, at: int) -> int:
-        """Before this nothing is to be looked at on account of an item that went into the cart, whoever's it is."""
+        """An item that went into the cart has nothing looked at before this, whatever else is known of its customer."""
         return at + self._cart_after if self._cart_on and not event.backfill else NEVER
 
     def wake(self, customer: Visitor) -> int:

@@ -60,7 +60,7 @@ def no_collector() -> Iterator[None]:
 @pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize(
     ("apart", "python", "in_c", "decisions"),
-    [(5, 21.0, 29.9, 0), (2_000, 22.6, 32.3, 250)],
+    [(5, 20.7, 29.3, 0), (2_000, 22.1, 31.4, 250)],
     ids=["a busy hour", "a backlog of six hours"],
 )
 def test_calls_for_an_event(apart: int, python: float, in_c: float, decisions: int) -> None:

@@ -110,8 +110,9 @@ def test_long_names_are_not_gathered() -> None:
     assert len(packed) < len(pack(FULL, 1)) + ROOM + 4 * 4 * 512
 
 
-def test_none_wait_in_an_older_form() -> None:
+def test_none_wait_in_an_older_form_or_a_mere_head() -> None:
     packed = pack(FULL, 1)
+    assert not any(takes_visit(packed[:size]) for size in range(BODY))
     for form in (1, 2, 3):
         assert not takes_visit(bytes([form]) + packed[1:HEAD_SIZE] + packed[BODY:])
 

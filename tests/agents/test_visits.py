@@ -10,7 +10,8 @@ from agents.rulebook.rules import BrowseAbandoned, CartAbandoned, Rules
 from agents.visits import leave_visit
 from tables.customer import Customer
 from tables.customerform import HEAD_SIZE, VERSION, pack, unpack
-from tables.events import AnyEvent
+from tables.events import AnyEvent, CustomerUpdated
+from tables.retention import BROWSING
 from tables.visitform import MOST
 from tests.support.core import (
     HOUR,
@@ -161,6 +162,16 @@ def test_a_rule_that_is_off_sets_no_timer() -> None:
     shop.send(added(hour(0)), added(hour(1), "pot"))
     assert waiting(shop) == 1
     assert shop.core.next_due > day(90)
+
+
+def test_what_waits_is_forgotten_in_time() -> None:
+    shop = Shop(style="batch per event")
+    shop.send(CustomerUpdated(event_id="u", customer_id="ann", occurred_at=day(0), country="DE"), viewed(hour(1)))
+    assert waiting(shop) == 1
+    shop.wait_until(hour(1) + BROWSING - 1)
+    assert shop.customer().viewed is not None
+    shop.wait_until(hour(1) + BROWSING)
+    assert (shop.customer().viewed, waiting(shop)) == (None, 0)
 
 
 def test_who_is_unknown_or_held_or_of_an_older_form_is_opened() -> None:
